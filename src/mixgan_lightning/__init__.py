@@ -1,0 +1,1 @@
+"""MIX+GAN for PyTorch Lightning."""

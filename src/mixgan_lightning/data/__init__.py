@@ -1,0 +1,1 @@
+"""Datamodules, one a file."""

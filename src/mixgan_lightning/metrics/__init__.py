@@ -1,0 +1,1 @@
+"""What measures samples; nothing here trains."""
