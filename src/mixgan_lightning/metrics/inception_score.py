@@ -1,0 +1,153 @@
+"""Inception score (Salimans et al. 2016), exact at any batching, in a few kilobytes of state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from mixgan_lightning.errors import ConfigurationError, DataError
+
+
+class InceptionScore(Metric):
+    """IS = exp(E_x KL(p(y|x) ‖ p(y))), p(y) = E_x p(y|x): mean and population standard deviation over splits.
+
+    Per split, with N samples and sums over these (Salimans et al. 2016; Barratt & Sharma 2018, Section 2)::
+
+        IS = exp( (1/N) Σ_n Σ_c p_nc log p_nc  −  Σ_c p̄_c log p̄_c ),   p̄ = (1/N) Σ_n p_n,   0 log 0 = 0
+
+    so only N, the double sum and Σ_n p_n are kept, in float64: O(splits × classes), summed over processes at the end,
+    and equal to the score of all samples at once. Range [1, classes]. It depends on the number of samples and splits:
+    compare only scores with equal ones. No random numbers are drawn.
+
+    Args:
+        features: maps images to logits (N, classes) and keeps no gradient. It is run in eval mode, on the device where
+            it stands, and stays the caller's: the metric neither moves it nor saves it in its state_dict.
+        splits: parts that are scored on their own; 10 as in the paper, for 50,000 samples. Use 1 below 5,000.
+
+    `update(images, index=None)`:
+        images: (N, …), whatever `features` accepts.
+        index: number of each sample in the whole set, integers of shape (N,); its split is index mod splits. Without
+            it samples are numbered as they come, each process starting at 0.
+
+    `compute()` returns (mean, std), two float64 scalars; std is 0 for one split.
+
+    Raises:
+        ConfigurationError: splits is not an integer ≥ 1.
+        DataError: features that are not of shape (N, classes) or hold NaN; an index that does not fit the images;
+            at `compute`, fewer samples than splits.
+
+    Example:
+        >>> logits = torch.full((4, 4), -100.0).fill_diagonal_(100.0)     # four samples, surely of four classes
+        >>> score = InceptionScore(nn.Identity(), splits=1)
+        >>> score.update(logits)
+        >>> mean, std = score.compute()
+        >>> float(mean), float(std)
+        (4.0, 0.0)
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = True  # the shape of class_sums is not known before the first batch
+
+    features: nn.Module
+    counts: Tensor
+    negentropy_sums: Tensor
+    class_sums: Tensor
+
+    def __init__(self, features: nn.Module, splits: int = 10) -> None:
+        super().__init__()
+        if isinstance(splits, bool) or not isinstance(splits, int) or splits < 1:
+            raise ConfigurationError(f"expected splits to be an integer >= 1, got {splits!r}; 10 is the paper's")
+        self.__dict__["features"] = features  # past nn.Module, that would save it and move it
+        self.splits = splits
+        zeros = torch.zeros(splits, dtype=torch.float64)
+        self.add_state("counts", zeros, dist_reduce_fx="sum")  # N
+        self.add_state("negentropy_sums", zeros.clone(), dist_reduce_fx="sum")  # Σ_n Σ_c p log p
+        self.add_state(
+            "class_sums", zeros.new_zeros(splits, 0), dist_reduce_fx="sum"
+        )  # Σ_n p_n; widened to the classes
+
+    @torch.no_grad()
+    def update(self, images: Tensor, index: Tensor | None = None) -> None:
+        """Add samples (N, …); see the class for `index`."""
+        if index is None:
+            index = torch.arange(len(images), device=self.device) + self.counts.sum().long()
+        elif index.shape != (len(images),) or index.is_floating_point():
+            raise DataError(
+                f"expected one integer index per image, shape ({len(images)},), got {index.dtype} of shape "
+                f"{tuple(index.shape)}; pass the numbers of the samples, or nothing"
+            )
+        log_p = self._log_probabilities(images)
+        self._widen(log_p.shape[1])
+        p = log_p.exp()
+        negentropy = torch.where(p > 0, p * log_p, 0.0).sum(1)  # where: 0 log 0 = 0, and not 0 · −∞
+        split = index.to(self.device) % self.splits
+        members = (split == torch.arange(self.splits, device=self.device).unsqueeze(1)).double()  # (splits, N)
+        self.counts = self.counts + members.sum(1)
+        self.negentropy_sums = self.negentropy_sums + members @ negentropy
+        self.class_sums = self.class_sums + members @ p
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """(mean, std) of the inception score over the splits, over all processes."""
+        if (self.counts == 0).any():
+            raise DataError(
+                f"expected samples in each of {self.splits} splits, got {int(self.counts.sum())} samples that leave "
+                f"{int((self.counts == 0).sum())} splits empty; update with more samples or use fewer splits"
+            )
+        p_mean = self.class_sums / self.counts.unsqueeze(1)
+        scores = (self.negentropy_sums / self.counts - torch.xlogy(p_mean, p_mean).sum(1)).exp()
+        return scores.mean(), scores.std(correction=0)
+
+    def _log_probabilities(self, images: Tensor) -> Tensor:
+        """Images (N, …) → log p(y|x), shape (N, classes), float64 on the metric's device."""
+        tensors = chain(self.features.parameters(), self.features.buffers(), [images])
+        with _evaluating(self.features):
+            logits = self.features(images.to(next(tensors).device))
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
+            came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise DataError(
+                f"expected features of shape ({len(images)}, classes), got {came}; "
+                "wrap the network so that it returns one row of logits per image"
+            )
+        log_p = logits.to(self.device).double().log_softmax(1)
+        if log_p.isnan().any():
+            raise DataError(
+                f"expected finite features, got NaN or infinity for {int(log_p.isnan().any(1).sum())} of {len(images)} "
+                "images; look at the images: the generator may have diverged"
+            )
+        return log_p
+
+    def _widen(self, classes: int) -> None:
+        known = self.class_sums.shape[1]
+        if known == 0:
+            self.class_sums = self.class_sums.new_zeros(self.splits, classes)
+        elif known != classes:
+            raise DataError(
+                f"expected features of {known} classes as before, got {classes}; use one metric per network"
+            )
+
+    def _sync_dist(self, dist_sync_fn: Callable[..., Any] = gather_all_tensors, process_group: Any = None) -> None:
+        """Sum over processes; one whose shard was empty first learns from the others how many classes there are."""
+        own = torch.tensor(self.class_sums.shape[1], device=self.device)
+        known = dist_sync_fn(own, group=process_group or self.process_group)
+        self._widen(int(torch.stack(known).max()))
+        super()._sync_dist(dist_sync_fn, process_group)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode inside, and every submodule's own mode restored after."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
