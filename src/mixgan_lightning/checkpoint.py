@@ -1,0 +1,71 @@
+"""Safe loading: tensors and plain values only, and errors that name what does not fit."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mixgan_lightning.errors import CheckpointError
+
+KEY = "mixgan_lightning"  # our own entry in Lightning's checkpoint
+VERSION = 1
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """A checkpoint's contents, on the CPU, without running any code that it holds.
+
+    Raises:
+        CheckpointError: when there is no such file, it cannot be read, or it was not written by this package.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}; expected a file such as outputs/…/checkpoints/last.ckpt")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint of tensors and plain values (damaged, or holding code): {first}"
+        ) from error
+    if not isinstance(checkpoint, dict) or KEY not in checkpoint:
+        raise CheckpointError(f"{path} is not a checkpoint of mixgan_lightning: it has no entry {KEY!r}")
+    if checkpoint[KEY]["version"] > VERSION:
+        raise CheckpointError(
+            f"{path} was written by a later version of mixgan_lightning (format {checkpoint[KEY]['version']}, this one "
+            f"reads {VERSION}); upgrade the package"
+        )
+    return checkpoint
+
+
+def check_state(module: nn.Module, state: Mapping[str, Any]) -> None:
+    """Whether a state fits a module.
+
+    Raises:
+        CheckpointError: naming the first few parameters that are missing, left over, or of another shape.
+    """
+    own = module.state_dict()
+    missing = [key for key in own if key not in state]
+    extra = [key for key in state if key not in own]
+    shapes = [
+        f"{key}: {tuple(state[key].shape)} in the checkpoint, {tuple(own[key].shape)} in the model"
+        for key in own
+        if isinstance(state.get(key), Tensor) and state[key].shape != own[key].shape
+    ]
+    if not (missing or extra or shapes):
+        return
+    findings = [f"missing {_some(missing)}"] * bool(missing) + [f"left over {_some(extra)}"] * bool(extra)
+    findings += [_some(shapes)] * bool(shapes)
+    raise CheckpointError(
+        "the checkpoint holds another architecture than the model: "
+        + "; ".join(findings)
+        + "; use the same gan=, mixture.size= and data= as in the run that wrote it"
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,190 @@
+"""What is checked before the first step: the Trainer's settings, the first batch, what the two networks give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mixgan_lightning.errors import ConfigurationError, DataError, GANError
+from mixgan_lightning.gan import GAN
+from mixgan_lightning.mixture import Mixture
+from mixgan_lightning.payoff import Fakes
+from mixgan_lightning.sampling import evaluating, own_stream
+
+SMALLEST_BATCHNORM = 8  # below it the statistics of a batch are mostly noise
+TRIAL_SAMPLES = 64  # enough to tell the range of a generator's output
+
+
+def check_count(name: str, value: Any) -> int:
+    """A number of components.
+
+    Raises:
+        ConfigurationError: unless it is a whole number of at least 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name}: expected a whole number of at least 1, got {value!r}")
+    return value
+
+
+def check_not_negative(name: str, value: Any) -> float:
+    """A coefficient or learning rate.
+
+    Raises:
+        ConfigurationError: unless it is a finite number, not negative.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ConfigurationError(f"{name}: expected a number of at least 0, got {value!r}")
+    return float(value)
+
+
+def check_optional(name: str, value: Any) -> float | None:
+    """A coefficient that may be left out.
+
+    Raises:
+        ConfigurationError: unless it is None or a finite number, not negative.
+    """
+    return None if value is None else check_not_negative(name, value)
+
+
+def check_trainer(trainer: pl.Trainer) -> None:
+    """Strategies and precisions that cannot train two players in turn.
+
+    Raises:
+        ConfigurationError: naming what to use instead.
+    """
+    strategy = trainer.strategy
+    if isinstance(strategy, FSDPStrategy | DeepSpeedStrategy | ModelParallelStrategy):
+        raise ConfigurationError(
+            f"{type(strategy).__name__} cannot train two players in turn (it shards one optimiser's parameters); "
+            "use strategy='ddp_find_unused_parameters_true' or one device"
+        )
+    if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("find_unused_parameters"):
+        raise ConfigurationError(
+            "plain DDP waits for gradients of the player that is not playing; "
+            "use strategy='ddp_find_unused_parameters_true'"
+        )
+    if trainer.precision in ("16-mixed", "16-true"):
+        raise ConfigurationError(
+            f"precision={trainer.precision!r}: fp16 and its loss scaler are not supported with two players; "
+            "use precision='bf16-mixed' or '32-true'"
+        )
+
+
+def check_data_loaded(trainer: pl.Trainer) -> None:
+    """At least one batch.
+
+    Raises:
+        DataError: when the dataset is empty or smaller than a batch.
+    """
+    trainer.fit_loop.setup_data()
+    if trainer.limit_train_batches != 0 and trainer.num_training_batches == 0:
+        raise DataError(
+            "the training dataloader yields no batch: the dataset is empty, or smaller than a batch while "
+            "drop_last=True; use a smaller batch_size or more data"
+        )
+
+
+def check_game(gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fakes, batch: Any) -> None:
+    """The first batch, and what the networks make of it; draws from a forked random stream and changes nothing.
+
+    Raises:
+        DataError, GANError: saying what was expected, what came, and how to mend it.
+    """
+    check_batch(gan, batch)
+    parts = fakes.deal(gan.images(batch), len(generators))
+    generator, discriminator = generators.components[0], discriminators.components[0]
+    with evaluating(generators, discriminators), own_stream(gan.like.device, seed=0):
+        check_networks(gan, generator, discriminator, batch)
+    seen = ("generators", generator, min(map(len, parts))), ("discriminators", discriminator, len(gan.images(batch)))
+    warn_of_small_batchnorm(seen)
+
+
+def check_batch(gan: GAN, batch: Any) -> None:
+    """The first batch: tensors, finite, with usable labels.
+
+    Raises:
+        DataError: saying what is wrong with it.
+    """
+    images = gan.images(batch)
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise DataError(
+            f"expected batches of floating-point images in [-1, 1], got {kind}; convert in the dataset "
+            "(torchvision: ToTensor() and Normalize(0.5, 0.5))"
+        )
+    bad = int((~torch.isfinite(images)).sum())
+    if bad:
+        raise DataError(f"the first batch holds {bad} values that are NaN or infinite; clean the data")
+    labels = gan.labels(batch)
+    if labels is not None and gan.num_classes is not None:
+        _check_labels(labels, len(images), gan.num_classes)
+
+
+def _check_labels(labels: Any, n: int, num_classes: int) -> None:
+    whole = isinstance(labels, Tensor) and labels.dtype in (torch.int64, torch.int32, torch.uint8, torch.int16)
+    if not whole or tuple(labels.shape) != (n,) or int(labels.min()) < 0 or int(labels.max()) >= num_classes:
+        got = f"{labels.dtype} of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        if whole:
+            got += f" with values {int(labels.min())} … {int(labels.max())}"
+        raise DataError(f"labels: expected {n} whole numbers in 0 … {num_classes - 1}, got {got}")
+
+
+def check_networks(gan: GAN, generator: nn.Module, discriminator: nn.Module, batch: Any) -> None:
+    """Whether the generator's output looks like the data, and the discriminator gives one score a sample.
+
+    Call it in eval mode, without gradients, under a forked random stream.
+
+    Raises:
+        GANError: saying which network gives what, and what was expected.
+    """
+    images = gan.images(batch)
+    fakes = gan.generate(generator, gan.latents(len(images), batch), batch)
+    if not isinstance(fakes, Tensor) or fakes.shape != images.shape:
+        got = tuple(fakes.shape[1:]) if isinstance(fakes, Tensor) else type(fakes).__name__
+        raise GANError(
+            f"the generator gives samples of shape {got}, the data are {tuple(images.shape[1:])}; "
+            "make the generator's last layer (or the dataset's resizing) fit"
+        )
+    if not fakes.is_floating_point():
+        raise GANError(f"the generator gives {fakes.dtype}; the data are {images.dtype}: it must give floating point")
+    if not torch.isfinite(fakes).all():
+        raise GANError("the untrained generator gives NaN or infinite values; check its initialisation")
+    if images.ndim == 4:
+        _check_range(images, fakes)
+    scores = gan.score(discriminator, images, batch)
+    if not isinstance(scores, Tensor) or tuple(scores.shape) != (len(images),):
+        got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise GANError(
+            f"the discriminator gives {got} for {len(images)} samples; expected one score each, ({len(images)},) or "
+            f"({len(images)}, 1): end it with one output, or override GAN.score to make one of several"
+        )
+
+
+def _check_range(images: Tensor, fakes: Tensor) -> None:
+    """Images lie in [−1, 1], and a generator without negative outputs cannot make those that have them."""
+    low, high = float(images.min()), float(images.max())
+    if low < -1.001 or high > 1.001:
+        raise DataError(f"expected images in [-1, 1], got [{low:.4g}, {high:.4g}]; rescale them in the dataset")
+    if low < -0.01 and len(fakes) * fakes[0].numel() >= TRIAL_SAMPLES and float(fakes.min()) >= 0:
+        raise GANError(
+            f"the generator's output is never negative (from {float(fakes.min()):.3g} to {float(fakes.max()):.3g}) but "
+            f"the data lie in [{low:.3g}, {high:.3g}]; end the generator with tanh, or rescale the data to [0, 1]"
+        )
+
+
+def warn_of_small_batchnorm(players: Iterable[tuple[str, nn.Module, int]]) -> None:
+    """A warning where a BatchNorm would see fewer than 8 samples. ``players``: (name, network, samples it sees)."""
+    for name, network, n in players:
+        if n < SMALLEST_BATCHNORM and any(isinstance(layer, _BatchNorm) for layer in network.modules()):
+            rank_zero_warn(
+                f"BatchNorm in the {name} would see {n} samples a step, fewer than {SMALLEST_BATCHNORM}: its "
+                "statistics will be noise; use a larger batch, fewer components, fakes='full', or another normalisation"
+            )

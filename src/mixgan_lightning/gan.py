@@ -1,0 +1,166 @@
+"""What one base GAN is: two networks, an objective, the law of the latents, optimisers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from mixgan_lightning.errors import DataError
+from mixgan_lightning.objectives import NonSaturating, Objective
+from mixgan_lightning.penalties import Penalty, Score
+from mixgan_lightning.schedule import Schedule, as_schedule
+
+MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
+
+# Adam as Radford et al. 2016, Section 4 (DCGAN): what most GANs start from
+ADAM: MakeOptimizer = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+
+
+class GAN(nn.Module):
+    """Two networks and the rules of their game; override a method to change a rule.
+
+    In a mixture, T such GANs are built: their networks become components, and the first one's methods say how any
+    generator plays any discriminator. So every method uses the network *that it is handed*, never ``self.generator``.
+
+    Args:
+        generator: ``generator(latents) -> images``; with ``num_classes``, ``generator(latents, labels)``.
+        discriminator: ``discriminator(images) -> scores``, (N,) or (N, 1), any real numbers (no sigmoid at the end);
+            with ``num_classes``, ``discriminator(images, labels)``.
+        objective: what the players minimise.
+        latent_dim: latents are standard normal, (N, latent_dim); 100 as in DCGAN. Override ``latents`` for others.
+        penalty: weight clipping, gradient penalty or R1.
+        optimizer: ``optimizer(parameters) -> Optimizer``, for both players. Default: Adam, lr 2e-4, betas (0.5, 0.999).
+        discriminator_optimizer: the discriminators' own, where it differs.
+        num_classes: the GAN is conditional: batches are (images, labels) with labels in 0 … num_classes − 1.
+        n_critic: discriminator steps per generator step, or a schedule.
+
+    A *batch* is what the dataloader yields: images, or a sequence whose first two entries are images and labels.
+    While sampling there are no images, and the batch is ``(None, labels)``.
+
+    Example:
+        >>> from mixgan_lightning import mix
+        >>> def make_gan():
+        ...     return GAN(nn.Linear(100, 2), nn.Linear(2, 1))
+        >>> model = mix(make_gan, size=3)
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        objective: Objective | None = None,
+        latent_dim: int = 100,
+        *,
+        penalty: Penalty | None = None,
+        optimizer: MakeOptimizer = ADAM,
+        discriminator_optimizer: MakeOptimizer | None = None,
+        num_classes: int | None = None,
+        n_critic: int | Schedule = 1,
+    ) -> None:
+        super().__init__()
+        self.generator = generator
+        self.discriminator = discriminator
+        self.objective = objective or NonSaturating()
+        self.latent_dim = latent_dim
+        self.smoothness = penalty or Penalty()
+        self.make_generator_optimizer = optimizer
+        self.make_discriminator_optimizer = discriminator_optimizer or optimizer
+        self.num_classes = num_classes
+        self.schedule = as_schedule(n_critic)
+        self.register_buffer("like", torch.empty(0), persistent=False)  # the device and dtype of the latents
+
+    like: Tensor
+
+    def images(self, batch: Any) -> Tensor:
+        """The real images of a batch, (N, *sample shape)."""
+        return batch if isinstance(batch, Tensor) else batch[0]
+
+    def labels(self, batch: Any) -> Tensor | None:
+        """The labels of a batch, (N,); None for an unconditional GAN."""
+        if self.num_classes is None:
+            return None
+        if isinstance(batch, Tensor) or len(batch) < 2:
+            raise DataError(
+                f"this GAN is conditional ({self.num_classes} classes): expected batches (images, labels), got images "
+                "alone; yield labels from the dataset, or build the GAN without num_classes"
+            )
+        return batch[1]
+
+    def latents(self, n: int, batch: Any) -> Any:
+        """n latents h ~ D_h: here N(0, I), (n, latent_dim). Override for any law and shape; tuples are welcome."""
+        return torch.randn(n, self.latent_dim, device=self.like.device, dtype=self.like.dtype)
+
+    def generate(self, generator: nn.Module, latents: Any, batch: Any) -> Tensor:
+        """G(h): images, (N, *sample shape)."""
+        labels = self.labels(batch)
+        return generator(latents) if labels is None else generator(latents, labels)
+
+    def score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Tensor:
+        """s(x): scores, (N,)."""
+        labels = self.labels(batch)
+        scores = discriminator(images) if labels is None else discriminator(images, labels)
+        return scores.flatten() if scores.numel() == len(images) else scores
+
+    def discriminator_objective(self, real: Tensor, fake: Tensor, latents: Any, batch: Any) -> Tensor:
+        """What one discriminator minimises against one generator, without the penalty; a scalar.
+
+        All four arguments have the same rows: ``real`` and ``fake`` are scores; the fakes were
+        made from ``latents`` and ``batch``.
+        """
+        return self.objective.discriminator_loss(real, fake)
+
+    def generator_objective(self, fake: Tensor, real: Callable[[], Tensor], latents: Any, batch: Any) -> Tensor:
+        """What one generator minimises against one discriminator; a scalar.
+
+        ``real()`` gives the scores of the real images; they are computed only when it is called.
+        """
+        return self.objective.generator_loss(fake)
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """F(u, v) (Eq. 6) on scores: without penalties and auxiliary terms."""
+        return self.objective.payoff(real, fake)
+
+    def penalty(self, discriminator: Score, real: Tensor, fake: Tensor) -> Tensor | None:
+        """The penalty on one discriminator, a scalar or None. ``discriminator(images)`` gives scores, labels bound."""
+        return self.smoothness.loss(discriminator, real, fake)
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        """Called before each discriminator step on each discriminator (weight clipping)."""
+        self.smoothness.constrain(discriminator)
+
+    def configure_optimizers(self) -> Any:
+        """The two optimisers (and schedulers) of a single GAN, in any of Lightning's forms.
+
+        A mixture calls this on each of its T GANs and joins the parameters: still two optimisers.
+        """
+        return (
+            self.make_generator_optimizer(self.generator.parameters()),
+            self.make_discriminator_optimizer(self.discriminator.parameters()),
+        )
+
+    @contextmanager
+    def holding(self, generator: nn.Module, discriminator: nn.Module) -> Iterator[None]:
+        """Give the GAN its two networks back for a while (a GAN in a mixture holds none)."""
+        self.generator, self.discriminator = generator, discriminator
+        try:
+            yield
+        finally:
+            self.release()
+
+    def release(self) -> tuple[nn.Module, nn.Module]:
+        """Take the two networks out: in a mixture they belong to the components."""
+        return self._modules.pop("generator"), self._modules.pop("discriminator")  # type: ignore[return-value]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("generator", "discriminator") and name not in self._modules:
+            raise AttributeError(
+                f"a GAN in a mixture has no {name} of its own; use the network that the method was handed"
+            )
+        return super().__getattr__(name)

@@ -1,0 +1,44 @@
+"""Every key that is logged, once. Slash-grouped for dashboards; the x axis is ``images_seen``."""
+
+IMAGES_SEEN = "images_seen"  # real images, over all processes
+GENERATOR_LOSS = "loss/generator"  # w_uᵀ L w_v that the generators minimise, without the regulariser
+DISCRIMINATOR_LOSS = "loss/discriminator"
+REAL_SCORE = "score/real"  # mean over the batch and, by w_v, over the discriminators
+FAKE_SCORE = "score/fake"
+PAYOFF_VALUE = "payoff/value"  # w_uᵀ F w_v
+
+
+def gradient_norm(player: str) -> str:
+    """Over all networks of a player ("generator", "discriminator"), before clipping."""
+    return f"gradient_norm/{player}"
+
+
+def effective(player: str) -> str:
+    """exp H(w), 1 … T: how many components are in use."""
+    return f"mixture/{player}/effective"
+
+
+def weight(player: str, i: int) -> str:
+    """w_i of a player."""
+    return f"mixture/{player}/weight/{i}"
+
+
+INCEPTION_SCORE_MEAN = "quality/inception_score/mean"
+INCEPTION_SCORE_STD = "quality/inception_score/std"  # population sd over the splits
+FRECHET_DISTANCE = "quality/fid"  # to held-out real data, in the features of the inception score
+NEAREST_TRAINING_IMAGE = (
+    "quality/nearest_training_image"  # mean distance; smaller than real held-out data's: memorising
+)
+MODES_COVERED = "quality/modes"
+GOOD_SHARE = "quality/good_share"  # within 3 sd of a mode
+REVERSE_KL = "quality/reverse_kl"  # of the good samples' modes from uniform, nats
+
+SAMPLES_MIXTURE = "samples/mixture"
+
+
+def samples_component(i: int) -> str:
+    """The images of generator i."""
+    return f"samples/component/{i}"
+
+
+OBJECTIVE = "objective"  # once, at the end: what a sweep compares

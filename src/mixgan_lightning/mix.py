@@ -1,0 +1,33 @@
+"""mix(): recognise the user's GAN, and build the module that trains it as a mixture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mixgan_lightning.gan_factory import MakeGAN
+from mixgan_lightning.module import MixGANModule
+
+
+def mix(make_gan: MakeGAN, size: int = 5, **options: Any) -> MixGANModule:
+    """Turn a GAN into MIX+ of ``size`` such GANs.
+
+    Args:
+        make_gan: builds one ``GAN`` with fresh parameters: its class, a zero-argument function, an import path such as
+            ``"my_project.gans.MyGAN"``, or a config with a ``_target_``. Never a built GAN: T calls give T independent
+            initialisations.
+        size: T, the number of generators and, unless said otherwise, of discriminators.
+        options: ``num_discriminators``, ``fakes``, ``entropy_weight``, ``log_probability_lr``, ``n_critic``,
+            ``gradient_clip``: see ``MixGANModule``.
+
+    Raises:
+        GANError: when ``make_gan`` is no factory of GANs.
+        ConfigurationError: for an option out of range.
+
+    Example:
+        >>> from torch import nn
+        >>> from mixgan_lightning import GAN
+        >>> model = mix(lambda: GAN(nn.Linear(16, 2), nn.Linear(2, 1), latent_dim=16), size=5)
+        >>> len(model.generators)
+        5
+    """
+    return MixGANModule(make_gan, size, **options)

@@ -1,0 +1,203 @@
+"""MixGANModule: the alternating game of T generators against T discriminators (paper, Section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mixgan_lightning import checks, log_names, scalars
+from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.gan_factory import MakeGAN, spec_of
+from mixgan_lightning.mixture import Mixture
+from mixgan_lightning.mixture_module import MixtureModule
+from mixgan_lightning.optimizers import OwnOptimizer, player_optimizers
+from mixgan_lightning.payoff import Fakes, FullFakes, Pairs, SplitFakes, expectation
+from mixgan_lightning.schedule import Schedule, as_schedule
+from mixgan_lightning.schedule import spec_of as schedule_spec
+
+FAKES: dict[str, type[Fakes]] = {"split": SplitFakes, "full": FullFakes}
+
+
+class MixGANModule(MixtureModule):
+    r"""T generators against T discriminators with learnt mixture weights: MIX+GAN.
+
+    .. math::
+        \min_{u, \alpha_u} \max_{v, \alpha_v} w_u^T F w_v, \quad w = \mathrm{softmax}(\alpha)
+
+    and each player also minimises λ · −(1/T) Σ log w of its own weights (Arora et al. 2017, Section 6).
+
+    Build it with ``mix(MyGAN, size=5)``, or subclass it and override ``make_gan``, ``generator_losses`` or
+    ``discriminator_losses``.
+
+    Args:
+        make_gan: a class or zero-argument function that builds one GAN, its import path, or a config with a
+            ``_target_``. It is called T times, for T independent initialisations.
+        size: T, the number of generators; 5 as in the paper's Table 1.
+        num_discriminators: default: as many as generators.
+        fakes: ``"split"``, the generators share each batch (cost ∝ T; the default), or ``"full"``, each draws a whole
+            one (the paper; cost ∝ T²; the default where a loss method is overridden).
+        entropy_weight: λ; 0.01 (the reference code's 0.1 pins the discriminators' weights to uniform).
+        log_probability_lr: learning rate of α; default: the networks'. 0 keeps the weights uniform.
+        n_critic: batches (one discriminator step each) per generator step, or a schedule; default: the GAN's own.
+        gradient_clip: largest gradient norm of each component, clipped apart; default: no clipping.
+
+    Attributes:
+        generators, discriminators: ``Mixture``; ``.components``, ``.weights``, ``.log_probabilities``.
+        gan: the rules of the game.
+        played: steps played and images seen.
+
+    Raises:
+        ConfigurationError: for an option out of range.
+        GANError: when ``make_gan`` does not build independent GANs.
+    """
+
+    def __init__(
+        self,
+        make_gan: MakeGAN | None = None,
+        size: int = 5,
+        *,
+        num_discriminators: int | None = None,
+        fakes: str | None = None,
+        entropy_weight: float = 0.01,
+        log_probability_lr: float | None = None,
+        n_critic: int | Schedule | Mapping[str, Any] | None = None,
+        gradient_clip: float | None = None,
+    ) -> None:
+        super().__init__(make_gan, size, num_discriminators)
+        self.automatic_optimization = False
+        self.entropy_weight = checks.check_not_negative("entropy_weight", entropy_weight)
+        self.log_probability_lr = checks.check_optional("log_probability_lr", log_probability_lr)
+        self.gradient_clip = checks.check_optional("gradient_clip", gradient_clip)
+        self.schedule = self.gan.schedule if n_critic is None else as_schedule(n_critic)
+        self.pairs = Pairs(self.gan, self.generators, self.discriminators, self._sharing(fakes))
+        self._players: tuple[OwnOptimizer, OwnOptimizer] | None = None
+        self._first_batch_checked = False
+        self.save_hyperparameters(
+            {
+                "make_gan": None if make_gan is None else spec_of(make_gan),
+                "size": size,
+                "num_discriminators": num_discriminators,
+                "fakes": fakes,
+                "entropy_weight": entropy_weight,
+                "log_probability_lr": log_probability_lr,
+                "n_critic": None if n_critic is None else schedule_spec(self.schedule),
+                "gradient_clip": gradient_clip,
+            }
+        )
+
+    def _sharing(self, fakes: str | None) -> Fakes:
+        """How the generators share a batch: as asked, or as fits."""
+        kind = type(self)
+        overridden = (
+            kind.generator_losses is not MixGANModule.generator_losses
+            or kind.discriminator_losses is not MixGANModule.discriminator_losses
+        )
+        if fakes == "split" and overridden:
+            raise ConfigurationError(
+                "fakes='split' shares batches inside this package's pair losses; a module that overrides "
+                "generator_losses or discriminator_losses uses fakes='full'"
+            )
+        name = fakes or ("full" if overridden else "split")
+        if name not in FAKES:
+            raise ConfigurationError(f"fakes: expected one of {', '.join(FAKES)}, got {fakes!r}")
+        return FAKES[name]()
+
+    # ---------------------------------------------------------------------------------------- what to override
+
+    def discriminator_losses(self, batch: Any) -> Tensor:
+        """L_ij = what D_j minimises against G_i: (Tu, Tv)."""
+        return self.pairs.discriminator_losses(batch)
+
+    def generator_losses(self, batch: Any) -> Tensor:
+        """L_ij = what G_i minimises against D_j: (Tu, Tv)."""
+        return self.pairs.generator_losses(batch)
+
+    # ---------------------------------------------------------------------------------------- the game
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """One discriminator step, then as many generator steps as the schedule says."""
+        loss_d, loss_g = self._play_discriminators(batch), None
+        for _ in range(self.schedule.generator_steps(self.played)):
+            loss_g = self._play_generators(batch)
+        if self.is_logging_step:
+            found = scalars.losses(loss_d, loss_g) | scalars.payoff(self.pairs, self.generators, self.discriminators)
+            self.log_dict({log_names.IMAGES_SEEN: float(self.played.images_seen), **found})
+
+    def _play_discriminators(self, batch: Any) -> Tensor:
+        optimizer = self.optimizers()[1]  # type: ignore[index]
+        with self.toggled_optimizer(optimizer):
+            for discriminator in self.discriminators:
+                self.gan.constrain(discriminator)
+            w_u, w_v = self.generators.weights.detach(), self.discriminators.weights
+            value = expectation(w_u, self.discriminator_losses(batch), w_v)
+            penalty = self.pairs.penalty(w_u, w_v.detach())  # detached: α_v must not favour a small penalty
+            loss = value + self.entropy_weight * self.discriminators.entropy_penalty()
+            self._descend(optimizer, self.discriminators, loss if penalty is None else loss + penalty)
+        self.played.discriminator_steps += 1
+        self.played.since_generator += 1
+        self._step_schedulers("step", self.played.discriminator_steps, 1)
+        return value
+
+    def _play_generators(self, batch: Any) -> Tensor:
+        optimizer = self.optimizers()[0]  # type: ignore[index]
+        with self.toggled_optimizer(optimizer):
+            w_u, w_v = self.generators.weights, self.discriminators.weights.detach()  # after D's step
+            value = expectation(w_u, self.generator_losses(batch), w_v)
+            loss = value + self.entropy_weight * self.generators.entropy_penalty()
+            self._descend(optimizer, self.generators, loss)
+        self.played.generator_steps += 1
+        self.played.since_generator = 0
+        self._step_schedulers("step", self.played.generator_steps, 0)
+        return value
+
+    def _descend(self, optimizer: Any, player: Mixture, loss: Tensor) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.is_logging_step:
+            name = "generator" if player is self.generators else "discriminator"
+            self.log(log_names.gradient_norm(name), scalars.gradient_norm(player))
+        if self.gradient_clip is not None:
+            for component in player:
+                nn.utils.clip_grad_norm_(component.parameters(), self.gradient_clip)
+        optimizer.step()
+
+    @property
+    def is_logging_step(self) -> bool:
+        """Whether Lightning hands this batch's values to the loggers: every ``log_every_n_steps`` batches."""
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
+
+    def configure_optimizers(self) -> Any:
+        """The user's two optimisers over all components, with α as a parameter group of its own."""
+        self._players = player_optimizers(self._gans, self.generators, self.discriminators, self.log_probability_lr)
+        return [own.as_lightning() for own in self._players]
+
+    def _step_schedulers(self, interval: str, count: int, *players: int) -> None:
+        assert self._players is not None
+        for player in players:
+            self._players[player].step_scheduler(interval, count, self.trainer.callback_metrics)
+
+    # ---------------------------------------------------------------------------------------- hooks
+
+    def on_fit_start(self) -> None:
+        """Refuse what cannot work before anything is trained."""
+        checks.check_trainer(self.trainer)
+        checks.check_data_loaded(self.trainer)
+        self._first_batch_checked = False
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Look at the first batch before the first step; count what is seen."""
+        if not self._first_batch_checked:
+            checks.check_game(self.gan, self.generators, self.discriminators, self.pairs.fakes, batch)
+            self._first_batch_checked = True
+        self.played.images_seen += len(self.gan.images(batch)) * self.trainer.world_size
+        labels = self.gan.labels(batch)
+        if labels is not None:
+            self.label_counts += torch.bincount(labels, minlength=len(self.label_counts))
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedulers that go by epochs."""
+        self._step_schedulers("epoch", self.trainer.current_epoch + 1, 0, 1)

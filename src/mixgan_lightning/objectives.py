@@ -1,0 +1,101 @@
+"""Measuring functions f, and the losses built on them (paper, Section 2).
+
+A discriminator gives a *score* s, any real number. Where the paper's D must be a probability it is σ(s).
+Each objective is a mean over the samples of a batch, so it may be estimated on any part of one without bias.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+
+class Objective(ABC):
+    """What the two players minimise, as functions of scores of shape (N,).
+
+    To add one: a subclass here that names its measuring function and writes the two losses.
+    """
+
+    measuring_function: ClassVar[str]  # f of Eq. 2, as a formula in x
+
+    @abstractmethod
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The adversarial loss that a discriminator minimises; a scalar."""
+
+    @abstractmethod
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """The loss that a generator minimises; a scalar."""
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """F = E f(D(x)) + E f(1 − D(G(h))) (Eq. 6) up to a constant: −(discriminator loss)."""
+        return -self.discriminator_loss(real, fake)
+
+
+class Minimax(Objective):
+    """f = log, both players on the same payoff (Goodfellow et al. 2014, Eq. 1).
+
+    F = E log σ(s_real) + E log σ(−s_fake), at most 0; −2 log 2 where D cannot tell.
+    """
+
+    measuring_function = "log x"
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return softplus(-real).mean() + softplus(fake).mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return -softplus(fake).mean()
+
+
+class NonSaturating(Minimax):
+    """f = log; the generator maximises log D rather than minimise log(1 − D) (Goodfellow et al. 2014, Section 3).
+
+    Example:
+        >>> import torch
+        >>> NonSaturating().discriminator_loss(torch.zeros(4), torch.zeros(4))  # 2 log 2: D cannot tell
+        tensor(1.3863)
+    """
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return softplus(-fake).mean()
+
+
+class Wasserstein(Objective):
+    """f = x on unbounded scores (Arjovsky et al. 2017): F = E s_real − E s_fake.
+
+    The critic must be kept Lipschitz: ``WeightClipping`` or ``GradientPenalty``.
+    """
+
+    measuring_function = "x"
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean() - real.mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return -fake.mean()
+
+
+class Hinge(Objective):
+    """f(x) = min(0, 2x − 2) at D = (1 + s)/2 (Lim & Ye 2017; Miyato et al. 2018, Eq. 16 and 17)."""
+
+    measuring_function = "min(0, 2x - 2)"
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return relu(1 - real).mean() + relu(1 + fake).mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return -fake.mean()
+
+
+class LeastSquares(Objective):
+    """f(x) = −(1 − x)²/2 at D = s (Mao et al. 2017, Eq. 9: targets 1 for real, 0 for fake, 1 for the generator)."""
+
+    measuring_function = "-(1 - x)^2 / 2"
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return 0.5 * (fake - 1).square().mean()

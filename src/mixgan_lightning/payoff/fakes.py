@@ -1,0 +1,73 @@
+"""How much each generator draws in a step: a whole batch (``full``) or its part of one (``split``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from mixgan_lightning.errors import DataError
+
+
+class Fakes(Protocol):
+    """One way of sharing a batch between the T generators."""
+
+    name: str
+
+    def deal(self, dealt: Any, generators: int) -> list[Any]:
+        """What each generator gets of some latents or a batch (any nesting of tensors)."""
+        ...
+
+    def score(self, score: Callable[[Tensor], Tensor], fakes: list[Tensor]) -> list[Tensor]:
+        """One discriminator's scores of each generator's fakes; the grouping that BatchNorm sees."""
+        ...
+
+    def penalised(self, fakes: list[Tensor]) -> list[Tensor]:
+        """The fake batches that a penalty is computed against, each as long as the real batch."""
+        ...
+
+
+class FullFakes:
+    """Each generator draws a whole batch from the same latents (the paper and its reference code). Cost ∝ T²."""
+
+    name = "full"
+
+    def deal(self, dealt: Any, generators: int) -> list[Any]:
+        return [dealt] * generators
+
+    def score(self, score: Callable[[Tensor], Tensor], fakes: list[Tensor]) -> list[Tensor]:
+        return [score(fake) for fake in fakes]  # apart: BatchNorm normalises each generator's batch on its own
+
+    def penalised(self, fakes: list[Tensor]) -> list[Tensor]:
+        return fakes
+
+
+class SplitFakes:
+    """The generators share one batch in equal parts (sizes differ by at most 1), n ≥ 2 each. Cost ∝ T.
+
+    Raises:
+        DataError: if a batch gives some generator fewer than 2 samples.
+    """
+
+    name = "split"
+
+    def deal(self, dealt: Any, generators: int) -> list[Any]:
+        leaves, structure = tree_flatten(dealt)
+        n = next((len(leaf) for leaf in leaves if isinstance(leaf, Tensor)), 0)
+        if n < 2 * generators:
+            raise DataError(
+                f"a batch of {n} is too small to split between {generators} generators (2 samples each at least); "
+                f"use batch_size >= {2 * generators}, a smaller size, or fakes='full'"
+            )
+        parts = [leaf.tensor_split(generators) if isinstance(leaf, Tensor) else [leaf] * generators for leaf in leaves]
+        return [tree_unflatten(list(part), structure) for part in zip(*parts, strict=True)]
+
+    def score(self, score: Callable[[Tensor], Tensor], fakes: list[Tensor]) -> list[Tensor]:
+        scores = score(torch.cat(fakes))  # one batch, as a plain discriminator would see it
+        return list(scores.split([len(fake) for fake in fakes]))
+
+    def penalised(self, fakes: list[Tensor]) -> list[Tensor]:
+        return [torch.cat(fakes)]

@@ -1,0 +1,79 @@
+"""Pictures of samples: grids of images, scatter plots of points, and the panels of the paper's Figure 2."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+SMALLEST_SIDE = 32  # smaller images are enlarged to about this many pixels, nearest neighbour, to be seen at all
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [−1, 1] as uint8 in 0 … 255, rounded to nearest, values outside clamped."""
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def grid(images: Tensor, columns: int | None = None) -> NDArray[np.uint8]:
+    """Images (N, C, H, W) in [−1, 1], C = 1 or 3, as one picture (height, width, 3)."""
+    scale = max(1, SMALLEST_SIDE // images.shape[-1])
+    pixels = to_uint8(images.cpu()).repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    return make_grid(pixels, nrow=columns, padding=2, pad_value=255).permute(1, 2, 0).numpy()
+
+
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a picture (height, width, 3) or (height, width)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+
+
+def is_images(samples: Tensor) -> bool:
+    """Whether samples (N, *shape) can be shown as images."""
+    return samples.ndim == 4 and samples.shape[1] in (1, 3)
+
+
+def is_points(samples: Tensor) -> bool:
+    """Whether samples (N, *shape) can be shown as points of a plane."""
+    return samples.ndim == 2 and samples.shape[1] == 2
+
+
+def scatter(groups: Sequence[Tensor], limit: float | None = None) -> NDArray[np.uint8]:
+    """Groups of points (n_i, 2), a colour each, as one square picture; axes from −limit to limit."""
+    figure = Figure(figsize=(4, 4), dpi=100)
+    axes = figure.add_axes((0, 0, 1, 1))
+    for i, points in enumerate(groups):
+        x, y = points.float().cpu().T.numpy()
+        axes.scatter(x, y, s=4, alpha=0.6, linewidths=0, color=f"C{i % 10}")
+    limit = limit or 1.1 * max(float(points.abs().max()) for points in groups if len(points))
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xticks=[], yticks=[])
+    return _rendered(figure)
+
+
+def panels(pictures: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 4) -> NDArray[np.uint8]:
+    """Titled pictures side by side: the layout of the paper's Figure 2."""
+    columns = min(columns, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    figure = Figure(figsize=(3 * columns, 3.3 * rows), dpi=110, layout="constrained")
+    every = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in every:
+        axes.axis("off")
+    for axes, (title, picture) in zip(figure.axes, pictures, strict=False):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(title, fontsize=10)
+    return _rendered(figure)
+
+
+def _rendered(figure: Figure) -> NDArray[np.uint8]:
+    canvas = FigureCanvasAgg(figure)  # no pyplot: no global state, no display
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,0 +1,38 @@
+"""The scalars of a step of the game, for one ``log_dict`` every ``log_every_n_steps`` batches."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mixgan_lightning import log_names
+from mixgan_lightning.mixture import Mixture
+from mixgan_lightning.payoff import Pairs, expectation
+
+
+def losses(discriminator: Tensor, generator: Tensor | None) -> dict[str, Tensor]:
+    """What the players minimised, without regulariser and penalties; the generators may not have played."""
+    found = {log_names.DISCRIMINATOR_LOSS: discriminator.detach()}
+    return found if generator is None else found | {log_names.GENERATOR_LOSS: generator.detach()}
+
+
+@torch.no_grad()
+def payoff(pairs: Pairs, generators: Mixture, discriminators: Mixture) -> dict[str, Tensor]:
+    """w_uᵀ F w_v and the mean scores of the last discriminator step; nothing where it had no scores."""
+    matrix = pairs.payoff()
+    if matrix is None or pairs.scores is None:
+        return {}
+    w_u, w_v = generators.weights, discriminators.weights
+    real = torch.stack([scores.mean() for scores in pairs.scores.real])
+    fake = torch.stack([torch.stack([part.mean() for part in parts]) for parts in pairs.scores.fake], dim=1)
+    return {
+        log_names.PAYOFF_VALUE: expectation(w_u, matrix, w_v),
+        log_names.REAL_SCORE: (real * w_v).sum(),
+        log_names.FAKE_SCORE: expectation(w_u, fake, w_v),
+    }
+
+
+@torch.no_grad()
+def gradient_norm(player: Mixture) -> Tensor:
+    """‖∇‖ over all networks of a player."""
+    return torch.nn.utils.get_total_norm([p.grad for p in player.components.parameters() if p.grad is not None])
