@@ -1,0 +1,18 @@
+"""Lightning callbacks, one a file."""
+
+from mixgan_lightning.callbacks.inception_score import InceptionScoreCallback
+from mixgan_lightning.callbacks.measures import FrechetMeasure, NearestTrainingImageMeasure
+from mixgan_lightning.callbacks.mixture_monitor import MixtureMonitor
+from mixgan_lightning.callbacks.mode_coverage import ModeCoverageCallback
+from mixgan_lightning.callbacks.quality import QualityCallback
+from mixgan_lightning.callbacks.sample_grid import SampleGrid
+
+__all__ = [
+    "FrechetMeasure",
+    "InceptionScoreCallback",
+    "MixtureMonitor",
+    "ModeCoverageCallback",
+    "NearestTrainingImageMeasure",
+    "QualityCallback",
+    "SampleGrid",
+]

@@ -1,0 +1,106 @@
+"""Pictures of the mixture and of each component, from fixed latents, as PNG files and to the loggers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mixgan_lightning import checks, log_names, pictures
+from mixgan_lightning.mixture_module import MixtureModule
+from mixgan_lightning.sampling import own_stream
+
+
+class Panel(NamedTuple):
+    """One picture of the figure; real data have no log name."""
+
+    title: str
+    key: str | None
+    picture: NDArray[np.uint8]
+
+
+POINTS = 2_000  # of each scatter plot; PacGAN shows 2,500
+
+
+class SampleGrid(pl.Callback):
+    """Figure 2 of the paper during training: real data, the mixture, and each of its components.
+
+    The same seed each time: each place of the grid shows one latent through the training. Images (1 or 3 channels)
+    become grids, points of a plane scatter plots coloured by component; other samples are left alone.
+
+    Args:
+        dirpath: where the PNG files go: ``epoch_0020.png`` …
+        every_n_epochs: how often; and once more when training ends.
+        num_images: images in each grid; 64 as 8 × 8.
+        seed: of the latents.
+    """
+
+    def __init__(self, dirpath: str | Path, every_n_epochs: int = 1, num_images: int = 64, seed: int = 0) -> None:
+        self.dirpath = Path(dirpath)
+        self.every_n_epochs = checks.check_count("every_n_epochs", every_n_epochs)
+        self.num_images = checks.check_count("num_images", num_images)
+        self.seed = seed
+        self.last: Path | None = None
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw when it is due."""
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        if (trainer.current_epoch + 1) % self.every_n_epochs == 0 or last:
+            self._show(trainer, pl_module)
+
+    def _show(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if not isinstance(module, MixtureModule) or not trainer.is_global_zero:
+            return
+        drawn = self.draw(module, trainer.datamodule)  # type: ignore[attr-defined]
+        if not drawn:
+            return
+        self.last = self.dirpath / f"epoch_{trainer.current_epoch + 1:04d}.png"
+        pictures.write_png(self.last, pictures.panels([(title, picture) for title, _, picture in drawn]))
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_image"):
+                for title, key, picture in drawn:
+                    if key is not None:
+                        logger.log_image(key=key, images=[picture], caption=[title])
+
+    def draw(self, module: MixtureModule, datamodule: Any = None) -> list[Panel]:
+        """The panels; empty where samples cannot be shown."""
+        samples, _ = module.sample(self.num_images, seed=self.seed)
+        if pictures.is_points(samples):
+            return self._scatter_plots(module, datamodule)
+        if not pictures.is_images(samples):
+            return []
+        weights = module.generators.weights.tolist()
+        real = self._real(module, datamodule, self.num_images)
+        found = [Panel("real data", None, pictures.grid(images)) for images in real]
+        found.append(Panel(f"mixture of {len(weights)}", log_names.SAMPLES_MIXTURE, pictures.grid(samples)))
+        for i, weight in enumerate(weights if len(weights) > 1 else []):
+            images, _ = module.sample(self.num_images, seed=self.seed, component=i)
+            title = f"component {i}, w = {weight:.3f}"
+            found.append(Panel(title, log_names.samples_component(i), pictures.grid(images)))
+        return found
+
+    def _scatter_plots(self, module: MixtureModule, datamodule: Any) -> list[Panel]:
+        points, components = module.sample(POINTS, seed=self.seed)
+        groups = [points[components == i] for i in range(len(module.generators))]
+        real = list(self._real(module, datamodule, POINTS))
+        limit = 1.2 * float((real[0] if real else points).abs().max())
+        found = [Panel("real data", None, pictures.scatter(real, limit)) for _ in real]
+        title = f"mixture of {len(groups)}, coloured by component"
+        return [*found, Panel(title, log_names.SAMPLES_MIXTURE, pictures.scatter(groups, limit))]
+
+    def _real(self, module: MixtureModule, datamodule: Any, n: int) -> list[Tensor]:
+        """[n held-out real samples], or [] without a datamodule."""
+        if datamodule is None:
+            return []
+        with own_stream(module.gan.like.device, self.seed):  # a dataloader draws from the global stream
+            found: list[Tensor] = []
+            for batch in datamodule.val_dataloader():
+                found.append(module.gan.images(batch))
+                if sum(map(len, found)) >= n:
+                    break
+        return [torch.cat(found)[:n]]
