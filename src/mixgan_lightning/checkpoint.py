@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mixgan_lightning.errors import CheckpointError
 
 KEY = "mixgan_lightning"  # our own entry in Lightning's checkpoint
 VERSION = 1
+ENTRIES = (KEY, "state_dict", "hyper_parameters")
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -27,13 +27,14 @@ def read(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"no checkpoint at {path}; expected a file such as outputs/…/checkpoints/last.ckpt")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged pickle raises anything
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint of tensors and plain values (damaged, or holding code): {first}"
         ) from error
-    if not isinstance(checkpoint, dict) or KEY not in checkpoint:
-        raise CheckpointError(f"{path} is not a checkpoint of mixgan_lightning: it has no entry {KEY!r}")
+    missing = [key for key in ENTRIES if not isinstance(checkpoint, dict) or key not in checkpoint]
+    if missing:
+        raise CheckpointError(f"{path} is not a checkpoint of mixgan_lightning: it has no entry {missing[0]!r}")
     if checkpoint[KEY]["version"] > VERSION:
         raise CheckpointError(
             f"{path} was written by a later version of mixgan_lightning (format {checkpoint[KEY]['version']}, this one "

@@ -129,12 +129,12 @@ def check_batch(gan: GAN, batch: Any) -> None:
 
 
 def _check_labels(labels: Any, n: int, num_classes: int) -> None:
-    whole = isinstance(labels, Tensor) and labels.dtype in (torch.int64, torch.int32, torch.uint8, torch.int16)
+    whole = isinstance(labels, Tensor) and labels.dtype in (torch.int64, torch.int32)  # what nn.Embedding takes
     if not whole or tuple(labels.shape) != (n,) or int(labels.min()) < 0 or int(labels.max()) >= num_classes:
         got = f"{labels.dtype} of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
         if whole:
             got += f" with values {int(labels.min())} … {int(labels.max())}"
-        raise DataError(f"labels: expected {n} whole numbers in 0 … {num_classes - 1}, got {got}")
+        raise DataError(f"labels: expected {n} whole numbers (int64) in 0 … {num_classes - 1}, got {got}")
 
 
 def check_networks(gan: GAN, generator: nn.Module, discriminator: nn.Module, batch: Any) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-from mixgan_lightning.errors import DataError
+from mixgan_lightning.errors import DataError, GANError
 from mixgan_lightning.objectives import NonSaturating, Objective
 from mixgan_lightning.penalties import Penalty, Score
 from mixgan_lightning.schedule import Schedule, as_schedule
@@ -65,6 +65,9 @@ class GAN(nn.Module):
         n_critic: int | Schedule = 1,
     ) -> None:
         super().__init__()
+        for player, network in (("generator", generator), ("discriminator", discriminator)):
+            if not isinstance(network, nn.Module):
+                raise GANError(f"{player}: expected a built network (nn.Module), got {network!r}; build it first")
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective or NonSaturating()
@@ -109,7 +112,7 @@ class GAN(nn.Module):
         return scores.flatten() if scores.numel() == len(images) else scores
 
     def discriminator_objective(self, real: Tensor, fake: Tensor, latents: Any, batch: Any) -> Tensor:
-        """What one discriminator minimises against one generator, without the penalty; a scalar.
+        """What one discriminator minimises against one generator, without the penalty; scores (N,) give a scalar.
 
         All four arguments have the same rows: ``real`` and ``fake`` are scores; the fakes were
         made from ``latents`` and ``batch``.

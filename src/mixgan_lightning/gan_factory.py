@@ -8,18 +8,22 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.optim import Optimizer
 
-from mixgan_lightning.errors import CheckpointError, ConfigurationError, GANError
+from mixgan_lightning.errors import CheckpointError, ConfigurationError, GANError, MixGANError
 from mixgan_lightning.gan import GAN
+from mixgan_lightning.objectives import Objective
+from mixgan_lightning.penalties import Penalty
 
 Spec = str | dict[str, Any]  # what a checkpoint can hold: plain strings and dictionaries
 MakeGAN = Callable[[], Any] | Spec | DictConfig
 
 OWN_PACKAGE = __name__.partition(".")[0]
+PARTS_OF_A_GAN = (nn.Module, Optimizer, Objective, Penalty)
 
 
 def resolve(make_gan: MakeGAN) -> Callable[[], Any]:
@@ -29,20 +33,20 @@ def resolve(make_gan: MakeGAN) -> Callable[[], Any]:
         GANError: for a built network or GAN instead of a factory, or something not callable.
         ConfigurationError: for an import path or config that leads nowhere.
     """
+    if isinstance(make_gan, str):
+        make_gan = _import(make_gan)
     if isinstance(make_gan, nn.Module):
         raise GANError(
             f"expected a factory of GANs, got one built {type(make_gan).__name__}: a mixture needs T independent "
             f"initialisations; pass the class ({type(make_gan).__name__}), or a function that builds a new GAN"
         )
-    if isinstance(make_gan, str):
-        return _import(make_gan)
     if isinstance(make_gan, DictConfig):
         make_gan = plain(make_gan)
     if isinstance(make_gan, Mapping):
         config = dict(make_gan)
         if "_target_" not in config:
             raise ConfigurationError(f"the config of a GAN needs a _target_ (an import path); got keys {list(config)}")
-        return lambda: instantiate(config)
+        return lambda: _instantiate(config)
     if not callable(make_gan):
         raise GANError(
             "expected a class or a zero-argument function that builds a GAN, "
@@ -69,22 +73,25 @@ def spec_of(make_gan: MakeGAN) -> Spec | None:
 
 
 def check_trusted(spec: Any) -> None:
-    """A checkpoint may only name what builds networks: nn.Module classes, optimisers, this package, plain functions.
+    """A checkpoint may only name the classes that a GAN is made of, our own classes, or one plain function.
 
-    Loading a checkpoint calls what it names, so a config such as ``{_target_: os.system}`` must not get through.
+    Loading a checkpoint calls what it names, so a config such as ``{_target_: os.system}`` must not get through,
+    nor one of our functions that would call its argument.
 
     Raises:
         CheckpointError: naming the target and the way out.
     """
     for path in _targets(spec):  # nothing in None
         target = _import(path)
-        is_network = isinstance(target, type) and issubclass(target, nn.Module | Optimizer)
-        is_ours = getattr(target, "__module__", "").partition(".")[0] == OWN_PACKAGE
-        is_zero_argument_function = path == spec and inspect.isfunction(target)
-        if not (is_network or is_ours or is_zero_argument_function):
+        if isinstance(target, type):
+            is_ours = target.__module__.partition(".")[0] == OWN_PACKAGE
+            trusted = is_ours or issubclass(target, PARTS_OF_A_GAN) or hasattr(target, "generator_steps")
+        else:
+            trusted = path == spec and inspect.isfunction(target)  # a factory without arguments
+        if not trusted:
             raise CheckpointError(
-                f"the checkpoint asks to call {path}, which is neither a network nor an optimiser; if you trust it, "
-                "pass the factory yourself: load_from_checkpoint(path, make_gan=...)"
+                f"the checkpoint asks to call {path}, which is no network, optimiser, objective, penalty or schedule; "
+                "if you trust it, pass your own: load_from_checkpoint(path, make_gan=..., n_critic=...)"
             )
 
 
@@ -134,7 +141,7 @@ def _targets(spec: Any) -> Iterator[str]:
         yield spec
     elif isinstance(spec, Mapping):
         for key, value in spec.items():
-            if key == "_target_":
+            if key in ("_target_", "make_gan") and isinstance(value, str):  # a mixture's make_gan is called, too
                 yield value
             elif not isinstance(value, str):
                 yield from _targets(value)
@@ -153,6 +160,20 @@ def _import(path: str) -> Any:
             "is a module of that name in the working directory or on PYTHONPATH?" if not _exists(top) else str(error)
         )
         raise ConfigurationError(f"cannot import {path!r}: {where}") from error
+
+
+def _instantiate(config: Mapping[Any, Any]) -> Any:
+    """What the config describes; our own errors as they are, whatever Hydra has wrapped them in."""
+    try:
+        return instantiate(config)
+    except InstantiationException as error:
+        cause: BaseException = error
+        while not isinstance(cause, MixGANError) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, MixGANError):
+            raise cause from error
+        what = str(error).splitlines()[0].partition(", set env var")[0].rstrip(":")
+        raise ConfigurationError(f"cannot build the GAN: {what}: {type(cause).__name__}: {cause}") from error
 
 
 def _exists(module: str) -> bool:

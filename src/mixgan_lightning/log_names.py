@@ -1,5 +1,7 @@
 """Every key that is logged, once. Slash-grouped for dashboards; the x axis is ``images_seen``."""
 
+from collections.abc import Mapping
+
 IMAGES_SEEN = "images_seen"  # real images, over all processes
 GENERATOR_LOSS = "loss/generator"  # w_uᵀ L w_v that the generators minimise, without the regulariser
 DISCRIMINATOR_LOSS = "loss/discriminator"
@@ -42,3 +44,18 @@ def samples_component(i: int) -> str:
 
 
 OBJECTIVE = "objective"  # once, at the end: what a sweep compares
+
+TITLES = {  # of the measured values, for people
+    INCEPTION_SCORE_MEAN: "inception score",
+    INCEPTION_SCORE_STD: "sd over splits",
+    FRECHET_DISTANCE: "Fréchet distance",
+    NEAREST_TRAINING_IMAGE: "nearest training image",
+    MODES_COVERED: "modes",
+    GOOD_SHARE: "good samples",
+    REVERSE_KL: "reverse KL",
+}
+
+
+def said(values: Mapping[str, float]) -> str:
+    """Measured values as one short line."""
+    return ", ".join(f"{TITLES[name]} {value:.3g}" for name, value in values.items() if name != INCEPTION_SCORE_STD)

@@ -41,7 +41,7 @@ class MixtureModule(pl.LightningModule):
         self.discriminators = Mixture([discriminator for _, discriminator in networks[:tv]])
         self.played = Played()
         if self.gan.num_classes is not None:  # how often each class was trained on: what sampling draws from
-            self.register_buffer("label_counts", torch.zeros(self.gan.num_classes))
+            self.register_buffer("label_counts", torch.zeros(self.gan.num_classes, dtype=torch.int64))
 
     label_counts: Tensor
 
@@ -152,12 +152,12 @@ class MixtureModule(pl.LightningModule):
                     "subclass); pass make_gan=..., or call load_from_checkpoint on your own class"
                 )
             check_trusted(saved["make_gan"])
-        check_trusted(saved.get("n_critic"))
-        saved |= options | ({} if make_gan is None else {"make_gan": make_gan})
+        if "n_critic" not in options:
+            check_trusted(saved.get("n_critic"))
         parameters = inspect.signature(cls.__init__).parameters
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
             saved = {key: value for key, value in saved.items() if key in parameters}
-        model = cls(**saved)
+        model = cls(**saved | options | ({} if make_gan is None else {"make_gan": make_gan}))
         model.on_load_checkpoint(contents)
         model.load_state_dict(contents["state_dict"])
         return model if map_location is None else model.to(map_location)

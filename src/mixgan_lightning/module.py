@@ -119,11 +119,12 @@ class MixGANModule(MixtureModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """One discriminator step, then as many generator steps as the schedule says."""
+        w_u, w_v = self.generators.weights.detach(), self.discriminators.weights.detach()  # of the payoff logged
         loss_d, loss_g = self._play_discriminators(batch), None
         for _ in range(self.schedule.generator_steps(self.played)):
             loss_g = self._play_generators(batch)
         if self.is_logging_step:
-            found = scalars.losses(loss_d, loss_g) | scalars.payoff(self.pairs, self.generators, self.discriminators)
+            found = scalars.losses(loss_d, loss_g) | scalars.payoff(self.pairs, w_u, w_v)
             self.log_dict({log_names.IMAGES_SEEN: float(self.played.images_seen), **found})
 
     def _play_discriminators(self, batch: Any) -> Tensor:

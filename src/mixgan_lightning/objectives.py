@@ -14,20 +14,21 @@ from torch.nn.functional import relu, softplus
 
 
 class Objective(ABC):
-    """What the two players minimise, as functions of scores of shape (N,).
+    """What the two players minimise: functions of scores (…, N) that take means over the last axis, and give (…).
 
-    To add one: a subclass here that names its measuring function and writes the two losses.
+    The axes before it hold several discriminators at once. To add one: a subclass here that names its measuring
+    function and writes the two losses with ``.mean(-1)``.
     """
 
     measuring_function: ClassVar[str]  # f of Eq. 2, as a formula in x
 
     @abstractmethod
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The adversarial loss that a discriminator minimises; a scalar."""
+        """The adversarial loss that a discriminator minimises, (…)."""
 
     @abstractmethod
     def generator_loss(self, fake: Tensor) -> Tensor:
-        """The loss that a generator minimises; a scalar."""
+        """The loss that a generator minimises, (…)."""
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """F = E f(D(x)) + E f(1 − D(G(h))) (Eq. 6) up to a constant: −(discriminator loss)."""
@@ -43,10 +44,10 @@ class Minimax(Objective):
     measuring_function = "log x"
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        return softplus(-real).mean() + softplus(fake).mean()
+        return softplus(-real).mean(-1) + softplus(fake).mean(-1)
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        return -softplus(fake).mean()
+        return -softplus(fake).mean(-1)
 
 
 class NonSaturating(Minimax):
@@ -59,7 +60,7 @@ class NonSaturating(Minimax):
     """
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        return softplus(-fake).mean()
+        return softplus(-fake).mean(-1)
 
 
 class Wasserstein(Objective):
@@ -71,10 +72,10 @@ class Wasserstein(Objective):
     measuring_function = "x"
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        return fake.mean() - real.mean()
+        return fake.mean(-1) - real.mean(-1)
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        return -fake.mean()
+        return -fake.mean(-1)
 
 
 class Hinge(Objective):
@@ -83,10 +84,10 @@ class Hinge(Objective):
     measuring_function = "min(0, 2x - 2)"
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        return relu(1 - real).mean() + relu(1 + fake).mean()
+        return relu(1 - real).mean(-1) + relu(1 + fake).mean(-1)
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        return -fake.mean()
+        return -fake.mean(-1)
 
 
 class LeastSquares(Objective):
@@ -95,7 +96,7 @@ class LeastSquares(Objective):
     measuring_function = "-(1 - x)^2 / 2"
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+        return 0.5 * ((real - 1).square().mean(-1) + fake.square().mean(-1))
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        return 0.5 * (fake - 1).square().mean()
+        return 0.5 * (fake - 1).square().mean(-1)

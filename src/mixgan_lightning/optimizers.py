@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from mixgan_lightning.errors import GANError
+from mixgan_lightning.errors import ConfigurationError, GANError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 
@@ -36,7 +36,7 @@ class OwnOptimizer:
         if self.scheduler is None or self.scheduler["interval"] != interval or count % self.scheduler["frequency"]:
             return
         scheduler, groups = self.scheduler["scheduler"], self.optimizer.param_groups
-        monitored = [metrics[self.scheduler["monitor"]]] if isinstance(scheduler, ReduceLROnPlateau) else []
+        monitored = [self._monitored(metrics)] if isinstance(scheduler, ReduceLROnPlateau) else []
         alpha = groups.pop()
         try:
             scheduler.step(*monitored)
@@ -44,14 +44,31 @@ class OwnOptimizer:
             groups.append(alpha)
         alpha["lr"] = alpha["lr_ratio"] * groups[0]["lr"]
 
+    def _monitored(self, metrics: Mapping[str, Any]) -> Any:
+        monitor = str((self.scheduler or {}).get("monitor"))
+        if monitor not in metrics:
+            raise ConfigurationError(
+                f"ReduceLROnPlateau monitors {monitor}, which is not logged (logged: {', '.join(metrics) or 'none'}); "
+                "give {'scheduler': …, 'monitor': name} with one of these, or log oftener (log_every_n_steps)"
+            )
+        return metrics[monitor]
+
     def as_lightning(self) -> dict[str, Any]:
         """Lightning's form, for the Trainer to save and restore."""
-        return {"optimizer": self.optimizer} | ({"lr_scheduler": self.scheduler} if self.scheduler else {})
+        if self.scheduler is None:
+            return {"optimizer": self.optimizer}
+        ours = ("monitor", "strict", "reduce_on_plateau")  # Lightning would warn that it ignores them: we step
+        return {"optimizer": self.optimizer, "lr_scheduler": {k: v for k, v in self.scheduler.items() if k not in ours}}
 
 
 def own_optimizers(gan: GAN) -> tuple[OwnOptimizer, OwnOptimizer]:
     """The generator's and the discriminator's, told apart by the parameters that they hold."""
-    found = _parse(gan.configure_optimizers())
+    try:
+        found = _parse(gan.configure_optimizers())
+    except (TypeError, ValueError) as error:  # an lr that is no number, an unknown argument …
+        if isinstance(error, GANError):
+            raise
+        raise GANError(f"{type(gan).__name__}.configure_optimizers: {type(error).__name__}: {error}") from error
     of_generator = [own for own in found if _holds(own.optimizer, gan.generator)]
     of_discriminator = [own for own in found if _holds(own.optimizer, gan.discriminator)]
     if len(of_generator) != 1 or len(of_discriminator) != 1 or of_generator == of_discriminator:
@@ -112,6 +129,8 @@ def join(owns: Sequence[OwnOptimizer], mixture: Mixture, log_probability_lr: flo
         owned = {id(p) for p in component.parameters()}  # a GAN's auxiliary networks are shared: only the first's train
         for group, extra in zip(joint.optimizer.param_groups, own.optimizer.param_groups, strict=True):
             group["params"].extend(p for p in extra["params"] if id(p) in owned)
+    for group in joint.optimizer.param_groups:
+        group.pop("param_names", None)  # of named_parameters(): one GAN's names, and there are T of each now
     networks = joint.optimizer.param_groups[0]
     initial_lr = networks.get("initial_lr", networks["lr"])  # before a scheduler's warm-up
     ratio = 1.0 if log_probability_lr is None or not initial_lr else log_probability_lr / initial_lr

@@ -15,6 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
+Picture = NDArray[np.uint8]  # (height, width, 3), or (height, width)
+
 SMALLEST_SIDE = 32  # smaller images are enlarged to about this many pixels, nearest neighbour, to be seen at all
 
 
@@ -23,7 +25,7 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def grid(images: Tensor, columns: int | None = None) -> NDArray[np.uint8]:
+def grid(images: Tensor, columns: int | None = None) -> Picture:
     """Images (N, C, H, W) in [−1, 1], C = 1 or 3, as one picture (height, width, 3)."""
     scale = max(1, SMALLEST_SIDE // images.shape[-1])
     pixels = to_uint8(images.cpu()).repeat_interleave(scale, -1).repeat_interleave(scale, -2)
@@ -31,8 +33,8 @@ def grid(images: Tensor, columns: int | None = None) -> NDArray[np.uint8]:
     return make_grid(pixels, nrow=columns, padding=2, pad_value=255).permute(1, 2, 0).numpy()
 
 
-def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write a picture (height, width, 3) or (height, width)."""
+def write_png(path: Path, picture: Picture) -> None:
+    """Write a picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(path)
 
@@ -47,7 +49,7 @@ def is_points(samples: Tensor) -> bool:
     return samples.ndim == 2 and samples.shape[1] == 2
 
 
-def scatter(groups: Sequence[Tensor], limit: float | None = None) -> NDArray[np.uint8]:
+def scatter(groups: Sequence[Tensor], limit: float | None = None) -> Picture:
     """Groups of points (n_i, 2), a colour each, as one square picture; axes from −limit to limit."""
     figure = Figure(figsize=(4, 4), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -59,7 +61,7 @@ def scatter(groups: Sequence[Tensor], limit: float | None = None) -> NDArray[np.
     return _rendered(figure)
 
 
-def panels(pictures: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 4) -> NDArray[np.uint8]:
+def panels(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture:
     """Titled pictures side by side: the layout of the paper's Figure 2."""
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
@@ -73,7 +75,7 @@ def panels(pictures: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 4) 
     return _rendered(figure)
 
 
-def _rendered(figure: Figure) -> NDArray[np.uint8]:
+def _rendered(figure: Figure) -> Picture:
     canvas = FigureCanvasAgg(figure)  # no pyplot: no global state, no display
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -129,8 +129,8 @@ def check_labels(labels: Any, n: int, num_classes: int | None) -> Tensor | None:
     given = torch.as_tensor(labels).long().flatten()
     given = given.expand(n) if len(given) == 1 else given
     if len(given) != n or int(given.min()) < 0 or int(given.max()) >= num_classes:
+        got = f"{len(given)} in {int(given.min())} … {int(given.max())}" if len(given) else "none"
         raise ConfigurationError(
-            f"labels: expected {n} whole numbers in 0 … {num_classes - 1} (or one for all), got {len(given)} "
-            f"in {int(given.min())} … {int(given.max())}"
+            f"labels: expected {n} whole numbers in 0 … {num_classes - 1} (or one for all), got {got}"
         )
     return given

@@ -17,14 +17,16 @@ def losses(discriminator: Tensor, generator: Tensor | None) -> dict[str, Tensor]
 
 
 @torch.no_grad()
-def payoff(pairs: Pairs, generators: Mixture, discriminators: Mixture) -> dict[str, Tensor]:
-    """w_uᵀ F w_v and the mean scores of the last discriminator step; nothing where it had no scores."""
+def payoff(pairs: Pairs, w_u: Tensor, w_v: Tensor) -> dict[str, Tensor]:
+    """w_uᵀ F w_v and the mean scores of the last discriminator step; nothing where it had no scores.
+
+    ``w_u``, ``w_v``: the weights that the step was played with.
+    """
     matrix = pairs.payoff()
     if matrix is None or pairs.scores is None:
         return {}
-    w_u, w_v = generators.weights, discriminators.weights
-    real = torch.stack([scores.mean() for scores in pairs.scores.real])
-    fake = torch.stack([torch.stack([part.mean() for part in parts]) for parts in pairs.scores.fake], dim=1)
+    real = torch.cat(pairs.scores.real, dim=1).mean(-1)  # (Tv,), over the whole batch
+    fake = torch.stack([scores.mean(-1) for scores in pairs.scores.fake])
     return {
         log_names.PAYOFF_VALUE: expectation(w_u, matrix, w_v),
         log_names.REAL_SCORE: (real * w_v).sum(),

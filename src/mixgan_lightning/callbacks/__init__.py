@@ -4,6 +4,7 @@ from mixgan_lightning.callbacks.inception_score import InceptionScoreCallback
 from mixgan_lightning.callbacks.measures import FrechetMeasure, NearestTrainingImageMeasure
 from mixgan_lightning.callbacks.mixture_monitor import MixtureMonitor
 from mixgan_lightning.callbacks.mode_coverage import ModeCoverageCallback
+from mixgan_lightning.callbacks.progress_bar import ProgressBar
 from mixgan_lightning.callbacks.quality import QualityCallback
 from mixgan_lightning.callbacks.sample_grid import SampleGrid
 
@@ -13,6 +14,7 @@ __all__ = [
     "MixtureMonitor",
     "ModeCoverageCallback",
     "NearestTrainingImageMeasure",
+    "ProgressBar",
     "QualityCallback",
     "SampleGrid",
 ]

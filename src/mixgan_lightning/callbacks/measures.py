@@ -93,7 +93,7 @@ class FrechetMeasure:
         self.features.to(device)
         width = self.features.embedding(batches[0][:1]).shape[1]
         self.metric = FrechetInceptionDistance(_Embedding(self.features, width), reset_real_features=False)
-        self.metric.set_dtype(torch.float64).to(device)
+        self.metric.to(device)
         for batch in batches:
             self.metric.update(batch, real=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from mixgan_lightning import checks, log_names
@@ -50,8 +50,7 @@ class QualityCallback(pl.Callback):
         if isinstance(pl_module, MixtureModule) and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             values = self.measure(pl_module)
             pl_module.log_dict({**values, log_names.IMAGES_SEEN: float(pl_module.played.images_seen)})
-            said = ", ".join(f"{name.removeprefix('quality/')} {value:.4g}" for name, value in values.items())
-            rank_zero_info(f"epoch {trainer.current_epoch + 1}: {said}")
+            pl_module.print(f"epoch {trainer.current_epoch + 1}: {log_names.said(values)}")
 
     def prepare(self, module: MixtureModule, datamodule: Any) -> None:
         """Show the measures their real data, and fill ``real``.

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mixgan_lightning import checks, log_names, pictures
@@ -21,7 +19,7 @@ class Panel(NamedTuple):
 
     title: str
     key: str | None
-    picture: NDArray[np.uint8]
+    picture: pictures.Picture
 
 
 POINTS = 2_000  # of each scatter plot; PacGAN shows 2,500

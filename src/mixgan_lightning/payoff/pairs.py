@@ -1,13 +1,16 @@
-"""The pair losses of a GAN, by plain loops over discriminators and generators."""
+"""The pair losses of a GAN: every generator against every discriminator, each network called in a plain loop."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mixgan_lightning.errors import GANError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.fakes import Fakes
@@ -21,17 +24,21 @@ def expectation(w_u: Tensor, matrix: Tensor, w_v: Tensor) -> Tensor:
     return (w_u[:, None] * matrix * w_v).sum()
 
 
-def _precise(scores: Tensor) -> Tensor:
-    """Scores in at least float32: a mean over a batch in bfloat16 keeps two digits."""
-    return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
-
-
-@dataclass
+@dataclass(frozen=True)
 class Scores:
-    """What the last discriminator step saw: ``real[j]``, (N,), and ``fake[j][i]``, D_j's scores of G_i's fakes."""
+    """What the last discriminator step saw. ``real[i]`` stands beside ``fake[i]``, row by row: both (Tv, n_i)."""
 
     real: list[Tensor]
-    fake: list[list[Tensor]]
+    fake: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What the generators hold in one step: for each, its latents, the part of the batch it plays, its fakes."""
+
+    latents: list[Any]
+    batches: list[Any]
+    fakes: list[Tensor]
 
 
 class Pairs:
@@ -47,103 +54,129 @@ class Pairs:
     def __init__(self, gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fakes) -> None:
         self.gan, self.generators, self.discriminators, self.fakes = gan, generators, discriminators, fakes
         self.scores: Scores | None = None
-        self._played: tuple[Any, list[Tensor]] | None = None
+        self._penalised: tuple[Any, list[Tensor]] | None = None
 
     def discriminator_losses(self, batch: Any) -> Tensor:
         """L_ij = what D_j minimises against G_i, without penalties: (Tu, Tv)."""
         with torch.no_grad():
-            latents, batches, fakes = self._generate(batch)
-        self._played, self.scores = (batch, fakes), Scores([], [])
-        columns = []
-        for discriminator in self.discriminators:
-            real = self._score(discriminator, self.gan.images(batch), batch)
-            fake = self._score_fakes(discriminator, fakes, batch)
-            columns.append(
-                self._column(self.gan.discriminator_objective, self._real_parts(real), fake, latents, batches)
-            )
-            self.scores.real.append(real.detach())
-            self.scores.fake.append([scores.detach() for scores in fake])
-        return torch.stack(columns, dim=1)
+            hands = self._deal(batch)
+        real, fake = [], []
+        for discriminator in self.discriminators:  # real first, as most single GANs do: BatchNorm sees this order
+            real.append(self._score(discriminator, self.gan.images(batch), batch))
+            fake.append(self._score_fakes(discriminator, hands.fakes, batch))
+        scores = Scores(self._real_parts(real), _by_generator(fake))
+        self.scores = Scores([s.detach() for s in scores.real], [s.detach() for s in scores.fake])
+        self._penalised = (batch, self.fakes.penalised(hands.fakes))
+        return self._matrix("discriminator_objective", (scores.real, scores.fake), (hands.latents, hands.batches))
 
     def generator_losses(self, batch: Any) -> Tensor:
         """L_ij = what G_i minimises against D_j: (Tu, Tv)."""
-        latents, batches, fakes = self._generate(batch)
-        columns = []
-        for discriminator in self.discriminators:
-            real = _RealScores(self, discriminator, batch)
-            fake = self._score_fakes(discriminator, fakes, batch)
-            parts = [real.of(i) for i in range(len(self.generators))]
-            columns.append(self._column(self.gan.generator_objective, fake, parts, latents, batches))
-        return torch.stack(columns, dim=1)
+        hands = self._deal(batch)
+        fake = _by_generator([self._score_fakes(d, hands.fakes, batch) for d in self.discriminators])
+        real = _RealScores(self, batch)
+        beside = [real.beside(i) for i in range(len(fake))]
+        return self._matrix("generator_objective", (fake, beside), (hands.latents, hands.batches))
 
     def penalty(self, w_u: Tensor, w_v: Tensor) -> Tensor | None:
         """The penalties on the batch that ``discriminator_losses`` has just played, weighted by the given weights.
 
         ``full``: Σ_ij w_ui w_vj P_ij; ``split``: Σ_j w_vj P_j, the real batch against the joint fake batch.
         """
-        if self._played is None:
+        if self._penalised is None:
             return None
-        (batch, fakes), self._played = self._played, None
-        opponents = self.fakes.penalised(fakes)
+        (batch, opponents), self._penalised = self._penalised, None
         shares = w_u if len(opponents) == len(w_u) else w_u.new_ones(1)
-        real, terms = self.gan.images(batch), []
+        terms = []
         for discriminator, w_j in zip(self.discriminators, w_v, strict=True):
-
-            def score(images: Tensor, discriminator: nn.Module = discriminator) -> Tensor:
-                return self._score(discriminator, images, batch)
-
             for fake, w_i in zip(opponents, shares, strict=True):
-                term = self.gan.penalty(score, real, fake)
+                term = self.gan.penalty(self._bound(discriminator, batch), self.gan.images(batch), fake)
                 if term is not None:
                     terms.append(w_i * w_j * term)
         return torch.stack(terms).sum() if terms else None
 
     def payoff(self) -> Tensor | None:
         """F, (Tu, Tv), of the last discriminator step's scores; None where there were no scores."""
-        if self.scores is None:
-            return None
-        columns = [
-            torch.stack([self.gan.payoff(r, f) for r, f in zip(self._real_parts(real), fake, strict=True)])
-            for real, fake in zip(self.scores.real, self.scores.fake, strict=True)
-        ]
-        return torch.stack(columns, dim=1)
+        return None if self.scores is None else self._matrix("payoff", (self.scores.real, self.scores.fake))
 
-    def _generate(self, batch: Any) -> tuple[list[Any], list[Any], list[Tensor]]:
-        """One draw of latents for the step, dealt to the generators: their latents, batches and fakes."""
+    def _deal(self, batch: Any) -> Hands:
+        """One draw of latents for the step, shared by the generators or dealt out to them."""
         size = len(self.generators)
         latents = self.fakes.deal(self.gan.latents(len(self.gan.images(batch)), batch), size)
         batches = self.fakes.deal(batch, size)
         fakes = [self.gan.generate(g, h, b) for g, h, b in zip(self.generators, latents, batches, strict=True)]
-        return latents, batches, fakes
+        return Hands(latents, batches, fakes)
+
+    def _bound(self, discriminator: nn.Module, batch: Any) -> Callable[[Tensor], Tensor]:
+        """images -> scores of one discriminator, labels bound."""
+        return lambda images: self._score(discriminator, images, batch)
 
     def _score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Tensor:
-        return _precise(self.gan.score(discriminator, images, batch))
+        scores = self.gan.score(discriminator, images, batch)
+        half = scores.dtype in (torch.bfloat16, torch.float16)
+        return scores.float() if half else scores  # a mean over a batch in bfloat16 would keep two digits
 
     def _score_fakes(self, discriminator: nn.Module, fakes: list[Tensor], batch: Any) -> list[Tensor]:
-        return self.fakes.score(lambda images: self._score(discriminator, images, batch), fakes)
+        return self.fakes.score(self._bound(discriminator, batch), fakes)
 
-    def _real_parts(self, real: Tensor) -> list[Tensor]:
-        """The real scores that stand beside each generator's fakes, row by row."""
-        return self.fakes.deal(real, len(self.generators))
+    def _real_parts(self, real: list[Tensor]) -> list[Tensor]:
+        """[(N,)] by discriminator -> [(Tv, n_i)] by generator: the real scores that stand beside each one's fakes."""
+        dealt = self.fakes.deal(torch.stack(real, dim=1), len(self.generators))
+        return [part.T for part in dealt]
 
-    @staticmethod
-    def _column(objective: Any, *arguments: list[Any]) -> Tensor:
-        """The losses of all generators against one discriminator, (Tu,)."""
-        return torch.stack([objective(*each) for each in zip(*arguments, strict=True)])
+    def _matrix(self, rule: str, scored: tuple[list[Any], ...], given: tuple[list[Any], ...] = ()) -> Tensor:
+        """A rule of the GAN applied to every pair: (Tu, Tv).
+
+        ``scored`` are, by generator, the scores of all discriminators; ``given`` what else the rule takes. The stock
+        rules take all discriminators' scores at once, (Tv, n_i) -> (Tv,); a user's own take one's, (n_i,) -> ().
+        """
+        stock = getattr(type(self.gan), rule) is getattr(GAN, rule)
+        row = self._row_at_once if stock else self._row_one_by_one
+        function, others = getattr(self.gan, rule), zip(*given, strict=True) if given else repeat(())
+        return torch.stack(
+            [
+                row(function, scores, other)
+                for scores, other in zip(zip(*scored, strict=True), others, strict=bool(given))
+            ]
+        )
+
+    def _row_at_once(self, function: Callable[..., Tensor], scores: Sequence[Any], others: Sequence[Any]) -> Tensor:
+        losses = function(*scores, *others)
+        if losses.shape != (len(self.discriminators),):
+            raise GANError(
+                f"{type(self.gan.objective).__name__} gave a loss of shape {tuple(losses.shape)} for scores of "
+                f"{len(self.discriminators)} discriminators; write its losses with .mean(-1): (…, N) -> (…)"
+            )
+        return losses
+
+    def _row_one_by_one(self, function: Callable[..., Tensor], scores: Sequence[Any], others: Sequence[Any]) -> Tensor:
+        discriminators = range(len(self.discriminators))
+        return torch.stack([function(*(_of(item, j) for item in scores), *others) for j in discriminators])
+
+
+def _of(scores: Any, j: int) -> Any:
+    """Discriminator j's share of scores (Tv, n), or of a callable that gives such."""
+    return (lambda: scores()[j]) if callable(scores) else scores[j]
 
 
 class _RealScores:
-    """One discriminator's scores of the real batch, computed when first asked for and then kept."""
+    """All discriminators' scores of the real batch, computed when first asked for and then kept."""
 
-    def __init__(self, pairs: Pairs, discriminator: nn.Module, batch: Any) -> None:
-        self.pairs, self.discriminator, self.batch = pairs, discriminator, batch
+    def __init__(self, pairs: Pairs, batch: Any) -> None:
+        self.pairs, self.batch = pairs, batch
         self.parts: list[Tensor] | None = None
 
-    def of(self, i: int) -> Any:
-        def real() -> Tensor:
-            if self.parts is None:
-                scores = self.pairs._score(self.discriminator, self.pairs.gan.images(self.batch), self.batch)
-                self.parts = self.pairs._real_parts(scores)
-            return self.parts[i]
+    def beside(self, i: int) -> Callable[[], Tensor]:
+        """The scores that stand beside generator i's fakes, (Tv, n_i)."""
+        return lambda: self._computed()[i]
 
-        return real
+    def _computed(self) -> list[Tensor]:
+        if self.parts is None:
+            images = self.pairs.gan.images(self.batch)
+            scores = [self.pairs._score(d, images, self.batch) for d in self.pairs.discriminators]
+            self.parts = self.pairs._real_parts(scores)
+        return self.parts
+
+
+def _by_generator(fake: list[list[Tensor]]) -> list[Tensor]:
+    """Scores [j][i] of shape (n_i,) -> [i] of shape (Tv, n_i)."""
+    return [torch.stack(scores) for scores in zip(*fake, strict=True)]

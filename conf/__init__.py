@@ -1,0 +1,1 @@
+"""Hydra configs, installed as mixgan_lightning.conf."""

@@ -1,0 +1,1 @@
+"""The commands: thin. What they do lives in the package."""

@@ -1,0 +1,56 @@
+"""How every command runs: Hydra composes the config; what a user can mend ends in one readable line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from mixgan_lightning.cli.explain import explain
+from mixgan_lightning.errors import MixGANError
+
+CONFIGS = "pkg://mixgan_lightning.conf"
+EXPECTED = (MixGANError, HydraException, OmegaConfBaseException, MisconfigurationException)
+
+
+def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
+    """Run a task with the config of that name and the command line's overrides.
+
+    Expected failures print ``mixgan-…: message`` and exit with 1; ``verbose=true`` shows their traceback.
+    """
+    sys.path.insert(0, os.getcwd())  # the user's own classes, as with `python script.py`
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions of composing the config reach us, whole
+    with _readable(config_name):
+        hydra.main(version_base="1.3", config_path=CONFIGS, config_name=config_name)(_quietly(task, config_name))()
+
+
+def _quietly(task: Callable[[DictConfig], Any], config_name: str) -> Callable[[DictConfig], Any]:
+    """The task, its expected failures said here: Hydra would add a line of its own."""
+
+    def quiet(config: DictConfig) -> Any:
+        with _readable(config_name):
+            return task(config)
+
+    return quiet
+
+
+@contextmanager
+def _readable(config_name: str) -> Iterator[None]:
+    try:
+        yield
+    except EXPECTED as error:
+        if "verbose=true" in [argument.lower() for argument in sys.argv]:
+            raise
+        print(f"mixgan-{config_name}: {explain(error, config_name)}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print(f"mixgan-{config_name}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,76 @@
+"""What a run leaves: the table at its end, and the same in results.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mixgan_lightning import log_names
+
+
+@dataclass(frozen=True)
+class Results:
+    """The final measurements of a run."""
+
+    size: int
+    mixture: dict[str, float]  # log name -> value
+    real: dict[str, float]  # the same of real data, from as many samples
+    num_samples: int
+    generator_weights: list[float]
+    discriminator_weights: list[float]
+    generators_in_use: float  # exp H(w)
+    discriminators_in_use: float
+    images_seen: int
+    seconds: float  # of training, evaluations included
+
+    def save(self, path: Path) -> None:
+        """Write results.json."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    def show(self, run_dir: Path) -> None:
+        """Print the table, the learnt weights, and where the files lie."""
+        console = Console()
+        console.print()
+        console.print(self._table())
+        for player, weights, in_use in (
+            ("generators", self.generator_weights, self.generators_in_use),
+            ("discriminators", self.discriminator_weights, self.discriminators_in_use),
+        ):
+            shown = " ".join(f"{w:.2f}" for w in weights)
+            console.print(f"{player:15}w = {shown}   ({in_use:.2f} in use)", highlight=False, soft_wrap=True)
+        seen, rate = self.images_seen, self.images_seen / self.seconds
+        console.print(
+            f"training       {self.seconds:.1f} s, {seen:,} real images seen ({rate:,.0f}/s)", highlight=False
+        )
+        files = {
+            "pictures": "samples/",
+            "curves": "metrics.csv",
+            "results": "results.json",
+            "checkpoint": "checkpoints/last.ckpt",
+        }
+        for title, name in files.items():
+            if (run_dir / name).exists():
+                console.print(f"{title:15}{_short(run_dir)}/{name}", highlight=False, soft_wrap=True)
+
+    def _table(self) -> Table:
+        title = f"MIX+ of {self.size}" if self.size > 1 else "one GAN"
+        table = Table(title=title, title_justify="left", title_style="bold")
+        table.add_column(f"from {self.num_samples:,} samples")
+        table.add_column("mixture", justify="right")
+        table.add_column("real data", justify="right")
+        for name, value in self.mixture.items():
+            if name == log_names.INCEPTION_SCORE_STD and value == 0:
+                continue  # one split has none
+            shown = f"{self.real[name]:.3g}" if name in self.real else "not scored"
+            table.add_row(log_names.TITLES[name], f"{value:.3g}", shown)
+        return table
+
+
+def _short(path: Path) -> Path:
+    """Relative to the working directory, where it lies inside."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,62 @@
+"""mixgan-sample: pictures from a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+from torch import Tensor
+
+from mixgan_lightning import MixGANModule, pictures
+from mixgan_lightning.cli import command
+from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.gan_factory import plain
+
+
+def main() -> None:
+    """The command."""
+    command.run(sample, "sample")
+
+
+def sample(config: DictConfig) -> None:
+    """Load, draw, write."""
+    model = MixGANModule.load_from_checkpoint(config.ckpt_path)
+    images, components = model.sample(
+        config.n, seed=config.seed, labels=plain(config.labels), component=config.component
+    )
+    out = Path(config.out)
+    if out.suffix.lower() == ".png":
+        pictures.write_png(out, _picture(images, components, len(model.generators)))
+        print(f"{config.n} samples in {out}")
+    elif out.suffix:
+        raise ConfigurationError(f"out={out}: expected a .png file (one grid) or a folder (one PNG an image)")
+    else:
+        _write_each(out, images, components)
+        print(f"{config.n} images and grid.png in {out}/")
+
+
+def _picture(samples: Tensor, components: Tensor, size: int) -> pictures.Picture:
+    if pictures.is_points(samples):
+        return pictures.scatter([samples[components == i] for i in range(size)])
+    _check_images(samples)
+    return pictures.grid(samples)
+
+
+def _write_each(folder: Path, images: Tensor, components: Tensor) -> None:
+    _check_images(images)
+    pixels = pictures.to_uint8(images.cpu()).permute(0, 2, 3, 1).squeeze(-1).numpy()
+    for i, (picture, component) in enumerate(zip(pixels, components.tolist(), strict=True)):
+        pictures.write_png(folder / f"{i:05d}_component_{component}.png", picture)
+    pictures.write_png(folder / "grid.png", pictures.grid(images))
+
+
+def _check_images(samples: Tensor) -> None:
+    if not pictures.is_images(samples):
+        raise ConfigurationError(
+            f"samples of shape {tuple(samples.shape[1:])} are no pictures (1 or 3 channels, height, width); "
+            "points of a plane can be drawn with out=FILE.png, others with model.sample in Python"
+        )
+
+
+if __name__ == "__main__":
+    main()
