@@ -12,6 +12,7 @@ from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStr
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader, IterableDataset
 
 from mixgan_lightning.errors import ConfigurationError, DataError, GANError
 from mixgan_lightning.gan import GAN
@@ -31,6 +32,17 @@ def check_count(name: str, value: Any) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name}: expected a whole number of at least 1, got {value!r}")
+    return value
+
+
+def check_seed(value: Any) -> int:
+    """A seed.
+
+    Raises:
+        ConfigurationError: unless it is a whole number of at least 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"seed: expected a whole number of at least 0, got {value!r}")
     return value
 
 
@@ -78,11 +90,11 @@ def check_trainer(trainer: pl.Trainer) -> None:
         )
 
 
-def check_data_loaded(trainer: pl.Trainer) -> None:
-    """At least one batch.
+def check_data_loaded(trainer: pl.Trainer, smallest: int) -> None:
+    """At least one batch, and none of fewer than ``smallest`` samples at the end of an epoch.
 
     Raises:
-        DataError: when the dataset is empty or smaller than a batch.
+        DataError: when the dataset is empty or smaller than a batch, or its last batch is too small.
     """
     trainer.fit_loop.setup_data()
     if trainer.limit_train_batches != 0 and trainer.num_training_batches == 0:
@@ -90,6 +102,14 @@ def check_data_loaded(trainer: pl.Trainer) -> None:
             "the training dataloader yields no batch: the dataset is empty, or smaller than a batch while "
             "drop_last=True; use a smaller batch_size or more data"
         )
+    loader = trainer.train_dataloader
+    if isinstance(loader, DataLoader) and loader.batch_size and not isinstance(loader.dataset, IterableDataset):
+        last = 0 if loader.drop_last else len(loader.sampler) % loader.batch_size  # type: ignore[arg-type]
+        if 0 < last < smallest:
+            raise DataError(
+                f"the last batch of an epoch would hold {last} samples, too few to split between the generators "
+                f"({smallest} at least); build the DataLoader with drop_last=True, or use fakes='full'"
+            )
 
 
 def check_game(gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fakes, batch: Any) -> None:
@@ -119,6 +139,11 @@ def check_batch(gan: GAN, batch: Any) -> None:
         raise DataError(
             f"expected batches of floating-point images in [-1, 1], got {kind}; convert in the dataset "
             "(torchvision: ToTensor() and Normalize(0.5, 0.5))"
+        )
+    if images.dtype != gan.like.dtype:
+        raise DataError(
+            f"the data are {images.dtype}, the networks {gan.like.dtype}; convert the data in the dataset "
+            "(images.float()), or the model (model.double())"
         )
     bad = int((~torch.isfinite(images)).sum())
     if bad:

@@ -82,7 +82,12 @@ class GAN(nn.Module):
     like: Tensor
 
     def images(self, batch: Any) -> Tensor:
-        """The real images of a batch, (N, *sample shape)."""
+        """The real images of a batch, (N, *sample shape). Override where they stand elsewhere."""
+        if not isinstance(batch, Tensor | tuple | list) or not len(batch):
+            raise DataError(
+                f"expected batches of images, or (images, labels), got {type(batch).__name__}; override GAN.images "
+                "(and GAN.labels) to say where they stand in it"
+            )
         return batch if isinstance(batch, Tensor) else batch[0]
 
     def labels(self, batch: Any) -> Tensor | None:

@@ -171,7 +171,7 @@ def _instantiate(config: Mapping[Any, Any]) -> Any:
         while not isinstance(cause, MixGANError) and cause.__cause__ is not None:
             cause = cause.__cause__
         if isinstance(cause, MixGANError):
-            raise cause from error
+            raise cause from None  # `from error` would close a circle: the error came from the cause
         what = str(error).splitlines()[0].partition(", set env var")[0].rstrip(":")
         raise ConfigurationError(f"cannot build the GAN: {what}: {type(cause).__name__}: {cause}") from error
 

@@ -97,7 +97,7 @@ class MixtureModule(pl.LightningModule):
         checks.check_count("n", n)
         if component is not None:
             self.component(component)
-        seed = int(torch.randint(2**62, ()).item()) if seed is None else seed
+        seed = int(torch.randint(2**62, ()).item()) if seed is None else checks.check_seed(seed)
         given = sampling.check_labels(labels, n, self.gan.num_classes)
         images, components = zip(*self.sampler.chunks(n, seed, given, component), strict=True)
         return torch.cat(images), torch.cat(components)

@@ -183,10 +183,14 @@ class MixGANModule(MixtureModule):
 
     # ---------------------------------------------------------------------------------------- hooks
 
+    def setup(self, stage: str) -> None:
+        """Refuse Trainer settings that cannot work, before the strategy touches the model."""
+        if stage == "fit":
+            checks.check_trainer(self.trainer)
+
     def on_fit_start(self) -> None:
-        """Refuse what cannot work before anything is trained."""
-        checks.check_trainer(self.trainer)
-        checks.check_data_loaded(self.trainer)
+        """Refuse data that yield no batch, or one too small, before anything is trained."""
+        checks.check_data_loaded(self.trainer, self.pairs.fakes.smallest_batch(len(self.generators)))
         self._first_batch_checked = False
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:

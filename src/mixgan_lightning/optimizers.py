@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from mixgan_lightning.errors import ConfigurationError, GANError
@@ -92,6 +92,10 @@ def _parse(returned: Any) -> list[OwnOptimizer]:
         if not isinstance(entry.get("optimizer"), Optimizer):
             kind = type(entry.get("optimizer")).__name__
             raise GANError(f"configure_optimizers: {FORMS}; got an entry of type {kind}")
+        if isinstance(entry["optimizer"], LBFGS):
+            raise GANError(
+                "configure_optimizers: LBFGS evaluates its loss several times a step; use Adam, RMSprop or SGD"
+            )
         found.append(OwnOptimizer(entry["optimizer"], _scheduler(entry.get("lr_scheduler"))))
     for config in map(_scheduler, schedulers):
         for own in found:

@@ -17,6 +17,10 @@ class Fakes(Protocol):
 
     name: str
 
+    def smallest_batch(self, generators: int) -> int:
+        """The fewest samples that a batch may hold."""
+        ...
+
     def deal(self, dealt: Any, generators: int) -> list[Any]:
         """What each generator gets of some latents or a batch (any nesting of tensors)."""
         ...
@@ -34,6 +38,9 @@ class FullFakes:
     """Each generator draws a whole batch from the same latents (the paper and its reference code). Cost ∝ T²."""
 
     name = "full"
+
+    def smallest_batch(self, generators: int) -> int:
+        return 1
 
     def deal(self, dealt: Any, generators: int) -> list[Any]:
         return [dealt] * generators
@@ -54,13 +61,16 @@ class SplitFakes:
 
     name = "split"
 
+    def smallest_batch(self, generators: int) -> int:
+        return 2 * generators
+
     def deal(self, dealt: Any, generators: int) -> list[Any]:
         leaves, structure = tree_flatten(dealt)
         n = next((len(leaf) for leaf in leaves if isinstance(leaf, Tensor)), 0)
-        if n < 2 * generators:
+        if n < self.smallest_batch(generators):
             raise DataError(
                 f"a batch of {n} is too small to split between {generators} generators (2 samples each at least); "
-                f"use batch_size >= {2 * generators}, a smaller size, or fakes='full'"
+                f"use batch_size >= {self.smallest_batch(generators)}, a smaller size, or fakes='full'"
             )
         parts = [leaf.tensor_split(generators) if isinstance(leaf, Tensor) else [leaf] * generators for leaf in leaves]
         return [tree_unflatten(list(part), structure) for part in zip(*parts, strict=True)]

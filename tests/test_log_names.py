@@ -1,0 +1,38 @@
+import re
+
+from mixgan_lightning import log_names
+
+
+def every_name():
+    made = [log_names.gradient_norm, log_names.effective]
+    names = [value for key, value in vars(log_names).items() if key.isupper() and isinstance(value, str)]
+    names += [make(player) for make in made for player in ("generator", "discriminator")]
+    names += [log_names.weight(player, i) for player in ("generator", "discriminator") for i in range(2)]
+    return names + [log_names.samples_component(i) for i in range(2)]
+
+
+def test_no_two_values_share_a_name():
+    names = every_name()
+    assert len(names) == len(set(names)) > 20
+
+
+def test_names_are_slash_grouped_and_plain():
+    """What dashboards group by, and what W&B workspaces take (no "+")."""
+    for name in every_name():
+        assert re.fullmatch(r"[a-z_]+(/[a-z0-9_]+)*", name), name
+
+
+def test_measured_values_are_told_by_their_titles():
+    assert set(log_names.TITLES) <= set(every_name())
+    told = log_names.said({log_names.INCEPTION_SCORE_MEAN: 8.4321, log_names.MODES_COVERED: 25.0})
+    assert told == "inception score 8.43, modes 25"
+
+
+def test_the_names_that_others_rely_on():
+    """Sweeps, reports and dashboards of users know these: renaming one needs a deprecation."""
+    assert log_names.INCEPTION_SCORE_MEAN == "quality/inception_score/mean"
+    assert log_names.weight("generator", 3) == "mixture/generator/weight/3"
+    assert log_names.effective("discriminator") == "mixture/discriminator/effective"
+    assert log_names.PAYOFF_VALUE == "payoff/value"
+    assert log_names.IMAGES_SEEN == "images_seen"
+    assert log_names.OBJECTIVE == "objective"

@@ -1,0 +1,104 @@
+import math
+
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from mixgan_lightning import objectives
+from mixgan_lightning.objectives import Hinge, LeastSquares, Minimax, NonSaturating, Objective, Wasserstein
+
+ALL = [Minimax, NonSaturating, Wasserstein, Hinge, LeastSquares]
+
+
+def scores(n=12):
+    return 2 * torch.randn(n, dtype=torch.float64, requires_grad=True)
+
+
+def test_every_objective_of_the_module_is_tested_here():
+    written = {o for o in vars(objectives).values() if isinstance(o, type) and issubclass(o, Objective)}
+    assert written - {Objective} == set(ALL)
+
+
+# objective: (f, how a score becomes D's output, the constant that the payoff leaves out)
+MEASURED = {
+    Minimax: (torch.log, torch.sigmoid, 0.0),
+    NonSaturating: (torch.log, torch.sigmoid, 0.0),
+    Wasserstein: (lambda x: x, lambda s: s, 1.0),
+    Hinge: (lambda x: (2 * x - 2).clamp(max=0), lambda s: (1 + s) / 2, 0.0),
+    LeastSquares: (lambda x: -((1 - x) ** 2) / 2, lambda s: s, 0.0),
+}
+
+
+@pytest.mark.parametrize("objective", ALL)
+def test_the_payoff_is_equation_6_for_its_measuring_function(objective):
+    f, output, constant = MEASURED[objective]
+    real, fake = scores(), scores(7)
+    equation_6 = f(output(real)).mean() + f(1 - output(fake)).mean()
+    assert abs(objective().payoff(real, fake) + constant - equation_6) < 1e-12
+
+
+@pytest.mark.parametrize("objective", ALL)
+def test_the_payoff_is_minus_what_the_discriminator_minimises(objective):
+    real, fake = scores(), scores()
+    assert objective().payoff(real, fake) == -objective().discriminator_loss(real, fake)
+
+
+@pytest.mark.parametrize("objective", [Minimax, Wasserstein])
+def test_the_game_is_zero_sum_in_the_fakes(objective):
+    real, fake = scores(), scores()
+    (of_payoff,) = torch.autograd.grad(objective().payoff(real, fake), fake)
+    (of_generator,) = torch.autograd.grad(objective().generator_loss(fake), fake)
+    assert (of_payoff - of_generator).abs().max() < 1e-15
+
+
+@pytest.mark.parametrize("objective", ALL)
+def test_both_players_pull_a_fake_score_of_zero_in_opposite_directions(objective):
+    real, fake = scores(), torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    (of_d,) = torch.autograd.grad(objective().discriminator_loss(real, fake), fake)
+    (of_g,) = torch.autograd.grad(objective().generator_loss(fake), fake)
+    assert (of_g < 0).all()
+    assert (of_d > 0).all() or objective is LeastSquares  # whose D wants exactly 0
+
+
+@pytest.mark.parametrize("objective", ALL)
+def test_losses_are_means_over_samples(objective):
+    """So a batch in equal parts gives the same mean: what sharing a batch between generators rests on."""
+    real, fake = scores(12).detach(), scores(12).detach()
+    parts = [objective().discriminator_loss(r, f) for r, f in zip(real.split(4), fake.split(4), strict=True)]
+    assert abs(sum(parts) / 3 - objective().discriminator_loss(real, fake)) < 1e-14
+    parts = [objective().generator_loss(f) for f in fake.split(4)]
+    assert abs(sum(parts) / 3 - objective().generator_loss(fake)) < 1e-14
+
+
+@pytest.mark.parametrize("objective", ALL)
+@pytest.mark.parametrize("scale", [1e4, -1e4])
+def test_losses_and_gradients_are_finite_for_confident_discriminators(objective, scale):
+    real, fake = (torch.full((4,), s, requires_grad=True) for s in (-scale, scale))
+    for loss in (objective().discriminator_loss(real, fake), objective().generator_loss(fake)):
+        assert torch.isfinite(loss)
+        assert torch.isfinite(torch.autograd.grad(loss, fake)[0]).all()
+
+
+@pytest.mark.parametrize("objective", ALL)
+def test_several_discriminators_at_once_are_each_alone(objective):
+    real, fake = torch.randn(4, 3, 9, dtype=torch.float64), torch.randn(4, 3, 9, dtype=torch.float64)
+    found = objective().discriminator_loss(real, fake), objective().generator_loss(fake), objective().payoff(real, fake)
+    assert all(losses.shape == (4, 3) for losses in found)
+    for i in range(4):
+        for j in range(3):
+            assert abs(found[0][i, j] - objective().discriminator_loss(real[i, j], fake[i, j])) < 1e-14
+            assert abs(found[1][i, j] - objective().generator_loss(fake[i, j])) < 1e-14
+            assert abs(found[2][i, j] - objective().payoff(real[i, j], fake[i, j])) < 1e-14
+
+
+def test_a_discriminator_that_cannot_tell_scores_minus_two_log_two():
+    zeros = torch.zeros(3, dtype=torch.float64)
+    assert abs(float(Minimax().payoff(zeros, zeros)) + 2 * math.log(2)) < 1e-15
+
+
+def test_non_saturating_is_the_cross_entropy_that_most_scripts_write():
+    real, fake = scores().detach(), scores().detach()
+    ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
+    usual = binary_cross_entropy_with_logits(real, ones) + binary_cross_entropy_with_logits(fake, zeros)
+    assert abs(usual - NonSaturating().discriminator_loss(real, fake)) < 1e-14
+    assert abs(binary_cross_entropy_with_logits(fake, ones) - NonSaturating().generator_loss(fake)) < 1e-14
