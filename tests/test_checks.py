@@ -260,3 +260,42 @@ def test_counts_are_whole_and_positive(value):
 def test_an_optional_coefficient_may_be_left_out():
     assert checks.check_optional("lr", None) is None
     assert checks.check_optional("lr", 0) == 0.0
+
+
+# ------------------------------------------------------------------------------------------------ before the first step
+
+
+def test_a_last_batch_too_small_to_split_is_refused_before_the_first_step(make_trainer, toy):
+    model = mix(toy(), 3)
+    loader = DataLoader(torch.randn(21, 2), 16)  # the last batch holds 5, and 3 generators need 6
+    with pytest.raises(DataError, match=r"last batch of an epoch would hold 5 samples.*6 at least.*drop_last=True"):
+        make_trainer().fit(model, loader)
+    assert model.played.discriminator_steps == 0
+
+
+@pytest.mark.parametrize("options", [{"drop_last": True}, {"batch_size": 15}])
+def test_a_last_batch_that_can_be_split_or_is_dropped_is_taken(make_trainer, toy, options):
+    make_trainer().fit(mix(toy(), 3), DataLoader(torch.randn(21, 2), **{"batch_size": 16} | options))
+
+
+def test_data_of_another_precision_than_the_networks_are_refused(make_trainer, toy):
+    loader = DataLoader(torch.randn(16, 2, dtype=torch.float64), 16)
+    with pytest.raises(DataError, match=r"data are torch.float64, the networks torch.float32; convert"):
+        make_trainer().fit(mix(toy(), 2), loader)
+
+
+def test_batches_without_images_in_front_are_refused_with_what_to_override(make_trainer, toy):
+    loader = DataLoader([{"image": torch.randn(2)} for _ in range(16)], 16)
+    with pytest.raises(DataError, match=r"got dict; override GAN.images"):
+        make_trainer().fit(mix(toy(), 2), loader)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, True])
+def test_a_seed_is_a_whole_number(toy, seed):
+    with pytest.raises(ConfigurationError, match="seed: expected a whole number"):
+        mix(toy(), 2).sample(4, seed=seed)
+
+
+def test_lbfgs_is_refused(make_trainer, toy):
+    with pytest.raises(GANError, match="LBFGS"):
+        make_trainer().fit(mix(toy(optimizer=torch.optim.LBFGS), 2), DataLoader(torch.randn(16, 2), 16))
