@@ -16,7 +16,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 
 from tqdm import tqdm
 
@@ -98,13 +98,13 @@ def collect(out: Path, name: str) -> list[dict]:
 
 def table(task: str, results: dict[str, list[dict]]) -> str:
     columns = COLUMNS[task]
-    rows = [[task, *columns, "seconds", "seeds"], ["---"] * (len(columns) + 3)]
+    rows = [[task, *columns, "seconds (median)", "seeds"], ["---"] * (len(columns) + 3)]
     names = [name for name in results if name.startswith(task)]
     real = results[names[0]][0]["real"]
     for name in names:
         found = results[name]
         cells = [spread([run["mixture"][key] for run in found], digits) for key, digits in columns.values()]
-        rows.append([EXPERIMENTS[name], *cells, spread([run["seconds"] for run in found], 0), str(len(found))])
+        rows.append([EXPERIMENTS[name], *cells, f"{median(run['seconds'] for run in found):.0f}", str(len(found))])
     rows.append(["real data", *(f"{real[key]:.{digits}f}" for key, digits in columns.values()), "", ""])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

@@ -56,6 +56,11 @@ TITLES = {  # of the measured values, for people
 }
 
 
+def title(name: str) -> str:
+    """What people call a measured value; one without a title (a measure of the user's own) goes by its log name."""
+    return TITLES.get(name, name)
+
+
 def said(values: Mapping[str, float]) -> str:
     """Measured values as one short line."""
-    return ", ".join(f"{TITLES[name]} {value:.3g}" for name, value in values.items() if name != INCEPTION_SCORE_STD)
+    return ", ".join(f"{title(name)} {value:.3g}" for name, value in values.items() if name != INCEPTION_SCORE_STD)

@@ -49,6 +49,12 @@ def is_points(samples: Tensor) -> bool:
     return samples.ndim == 2 and samples.shape[1] == 2
 
 
+def extent(points: Tensor) -> float:
+    """The largest |coordinate|; 1 where there is none: no points, all at 0, none finite."""
+    finite = points[points.isfinite()]
+    return (float(finite.abs().max()) if len(finite) else 0.0) or 1.0
+
+
 def scatter(groups: Sequence[Tensor], limit: float | None = None) -> Picture:
     """Groups of points (n_i, 2), a colour each, as one square picture; axes from −limit to limit."""
     figure = Figure(figsize=(4, 4), dpi=100)
@@ -56,8 +62,9 @@ def scatter(groups: Sequence[Tensor], limit: float | None = None) -> Picture:
     for i, points in enumerate(groups):
         x, y = points.float().cpu().T.numpy()
         axes.scatter(x, y, s=4, alpha=0.6, linewidths=0, color=f"C{i % 10}")
-    limit = limit or 1.1 * max(float(points.abs().max()) for points in groups if len(points))
-    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xticks=[], yticks=[])
+    limit = limit or 1.1 * extent(torch.cat(list(groups)))
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
+    axes.axis("off")
     return _rendered(figure)
 
 

@@ -5,11 +5,13 @@ To add one: a class here with these three methods.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from mixgan_lightning import log_names
@@ -38,7 +40,24 @@ class Measure(Protocol):
         ...
 
 
-class InceptionScoreMeasure:
+class _OfMetric(ABC):
+    """A measure that is one torchmetrics metric of the samples."""
+
+    metric: Metric
+    update_options: ClassVar[Mapping[str, Any]] = {}
+
+    def values(self, samples: Batches) -> dict[str, float]:
+        self.metric.reset()
+        for batch in samples:
+            self.metric.update(batch, **self.update_options)
+        return self._named(self.metric.compute())
+
+    @abstractmethod
+    def _named(self, computed: Any) -> dict[str, float]:
+        """What the metric computed, under log names."""
+
+
+class InceptionScoreMeasure(_OfMetric):
     """Inception score in the given features (logits). Real row: held-out data."""
 
     reference: Split | None = None
@@ -52,11 +71,8 @@ class InceptionScoreMeasure:
         self.features.to(device)
         self.metric.to(device)
 
-    def values(self, samples: Batches) -> dict[str, float]:
-        self.metric.reset()
-        for batch in samples:
-            self.metric.update(batch)
-        mean, std = self.metric.compute()
+    def _named(self, computed: Any) -> dict[str, float]:
+        mean, std = computed
         return {log_names.INCEPTION_SCORE_MEAN: float(mean), log_names.INCEPTION_SCORE_STD: float(std)}
 
 
@@ -71,7 +87,7 @@ class _Embedding(nn.Module):
         return self.features.embedding(images)
 
 
-class FrechetMeasure:
+class FrechetMeasure(_OfMetric):
     """Fréchet distance to held-out real data (Heusel et al. 2017), in ``features.embedding(images)``: (N, d).
 
     Real row: training data, which says how small it can get with that many samples.
@@ -79,6 +95,7 @@ class FrechetMeasure:
 
     reference: Split | None = "held_out"
     real_row: Split = "train"
+    update_options: ClassVar[Mapping[str, Any]] = {"real": False}
 
     def __init__(self, features: Any) -> None:
         if not hasattr(features, "embedding"):
@@ -97,14 +114,11 @@ class FrechetMeasure:
         for batch in batches:
             self.metric.update(batch, real=True)
 
-    def values(self, samples: Batches) -> dict[str, float]:
-        self.metric.reset()
-        for batch in samples:
-            self.metric.update(batch, real=False)
-        return {log_names.FRECHET_DISTANCE: float(self.metric.compute())}
+    def _named(self, computed: Any) -> dict[str, float]:
+        return {log_names.FRECHET_DISTANCE: float(computed)}
 
 
-class NearestTrainingImageMeasure:
+class NearestTrainingImageMeasure(_OfMetric):
     """Mean distance to the nearest training image, in pixel space. Real row: held-out data.
 
     Samples that lie closer to the training set than real held-out data do are memorised, however good they look.
@@ -116,14 +130,11 @@ class NearestTrainingImageMeasure:
     def observe(self, reference: Batches, device: torch.device) -> None:
         self.metric = NearestNeighbourDistance(torch.cat(list(reference))).to(device)
 
-    def values(self, samples: Batches) -> dict[str, float]:
-        self.metric.reset()
-        for batch in samples:
-            self.metric.update(batch)
-        return {log_names.NEAREST_TRAINING_IMAGE: float(self.metric.compute())}
+    def _named(self, computed: Any) -> dict[str, float]:
+        return {log_names.NEAREST_TRAINING_IMAGE: float(computed)}
 
 
-class ModeCoverageMeasure:
+class ModeCoverageMeasure(_OfMetric):
     """Modes of a mixture of Gaussians covered, share of good samples, evenness (PacGAN). Real row: held-out data."""
 
     reference: Split | None = None
@@ -135,13 +146,10 @@ class ModeCoverageMeasure:
     def observe(self, reference: Batches, device: torch.device) -> None:
         self.metric.to(device)
 
-    def values(self, samples: Batches) -> dict[str, float]:
-        self.metric.reset()
-        for batch in samples:
-            self.metric.update(batch)
-        modes, good_share, reverse_kl = self.metric.compute()
+    def _named(self, computed: Any) -> dict[str, float]:
+        modes, good_share, reverse_kl = map(float, computed)
         return {
-            log_names.MODES_COVERED: float(modes),
-            log_names.GOOD_SHARE: float(good_share),
-            log_names.REVERSE_KL: float(reverse_kl),
+            log_names.MODES_COVERED: modes,
+            log_names.GOOD_SHARE: good_share,
+            log_names.REVERSE_KL: reverse_kl,
         }

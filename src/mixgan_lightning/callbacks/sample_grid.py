@@ -47,18 +47,26 @@ class SampleGrid(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw when it is due."""
-        last = trainer.current_epoch + 1 == trainer.max_epochs
-        if (trainer.current_epoch + 1) % self.every_n_epochs == 0 or last:
-            self._show(trainer, pl_module)
+        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._show(trainer, pl_module, self._path(trainer.current_epoch + 1))
 
-    def _show(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw once more, whatever ended training (max_epochs, max_steps, max_time)."""
+        path = self._path(trainer.current_epoch)
+        if self.last != path:
+            self._show(trainer, pl_module, path)
+
+    def _path(self, epoch: int) -> Path:
+        return self.dirpath / f"epoch_{epoch:04d}.png"
+
+    def _show(self, trainer: pl.Trainer, module: pl.LightningModule, path: Path) -> None:
         if not isinstance(module, MixtureModule) or not trainer.is_global_zero:
             return
         drawn = self.draw(module, trainer.datamodule)  # type: ignore[attr-defined]
         if not drawn:
             return
-        self.last = self.dirpath / f"epoch_{trainer.current_epoch + 1:04d}.png"
-        pictures.write_png(self.last, pictures.panels([(title, picture) for title, _, picture in drawn]))
+        self.last = path
+        pictures.write_png(path, pictures.panels([(title, picture) for title, _, picture in drawn]))
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 for title, key, picture in drawn:
@@ -86,7 +94,7 @@ class SampleGrid(pl.Callback):
         points, components = module.sample(POINTS, seed=self.seed)
         groups = [points[components == i] for i in range(len(module.generators))]
         real = list(self._real(module, datamodule, POINTS))
-        limit = 1.2 * float((real[0] if real else points).abs().max())
+        limit = 1.2 * pictures.extent(real[0] if real else points)
         found = [Panel("real data", None, pictures.scatter(real, limit)) for _ in real]
         title = f"mixture of {len(groups)}, coloured by component"
         return [*found, Panel(title, log_names.SAMPLES_MIXTURE, pictures.scatter(groups, limit))]

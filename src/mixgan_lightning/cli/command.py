@@ -18,7 +18,7 @@ from mixgan_lightning.cli.explain import explain
 from mixgan_lightning.errors import MixGANError
 
 CONFIGS = "pkg://mixgan_lightning.conf"
-EXPECTED = (MixGANError, HydraException, OmegaConfBaseException, MisconfigurationException)
+EXPECTED = (MixGANError, HydraException, OmegaConfBaseException, MisconfigurationException, OSError)
 
 
 def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
@@ -51,6 +51,6 @@ def _readable(config_name: str) -> Iterator[None]:
             raise
         print(f"mixgan-{config_name}: {explain(error, config_name)}", file=sys.stderr)
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print(f"mixgan-{config_name}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"mixgan-{config_name}: interrupted{interrupt}", file=sys.stderr)
         raise SystemExit(130) from None

@@ -6,13 +6,21 @@ import difflib
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
-from hydra.errors import ConfigCompositionException, InstantiationException, MissingConfigException
+from hydra.errors import (
+    ConfigCompositionException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from mixgan_lightning.errors import MixGANError
 
@@ -28,6 +36,10 @@ def explain(error: BaseException, config_name: str) -> str:
     unknown = re.match(r"Could not override '(?P<key>[^']+)'", str(error))
     if isinstance(error, ConfigCompositionException) and unknown:
         return _unknown_key(unknown["key"], _valid_keys(config_name))
+    if isinstance(error, OverrideParseException):
+        return _unreadable(error.override)
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key}=… is needed (--help shows an example)"
     if isinstance(error, InstantiationException):
         what = str(error).splitlines()[0].partition(", set env var")[0].rstrip(":")
         return _one_line(f"{what}: {type(causes[-1]).__name__}: {causes[-1]}")
@@ -35,15 +47,36 @@ def explain(error: BaseException, config_name: str) -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    seen: list[BaseException] = []  # a chain may close to a circle
+    while error is not None and error not in seen:
         yield error
+        seen.append(error)
         error = error.__cause__
 
 
 def _missing_config(error: MissingConfigException) -> str:
-    group, _, name = str(error.missing_cfg_file).rpartition("/")
-    options = ", ".join(error.options or [])
-    return f"{group}={name}: there is no such {group}{_nearest(name, error.options or [])} (available: {options})"
+    missing = str(error.missing_cfg_file)
+    folder, _, name = missing.rpartition("/")
+    group, prefix, options = folder, "", list(error.options or [])
+    if not folder.startswith("hydra/"):  # experiment=ring/mix5: the group is experiment, whose folders nest
+        group, _, name = missing.partition("/")
+        prefix = f"{folder}/".removeprefix(f"{group}/")
+        options = sorted({*(prefix + option for option in options), *_alternatives(group)})
+    available = ", ".join(options)
+    return f"{group}={name}: there is no such {group}{_nearest(name, options)} (available: {available})"
+
+
+def _alternatives(group: str) -> list[str]:
+    """Every alternative of one of our groups, those in nested folders included."""
+    root = Path(str(files("mixgan_lightning.conf"))) / group
+    return [path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml")]
+
+
+def _unreadable(word: str) -> str:
+    key, given, value = word.partition("=")
+    if not given:
+        return f"cannot read {word!r}: expected key=value"
+    return f"cannot read {word!r}; a value with spaces, commas, = or accents is quoted twice: '{key}=\"{value}\"'"
 
 
 def _unknown_key(key: str, valid: list[str]) -> str:

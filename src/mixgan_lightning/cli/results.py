@@ -25,6 +25,7 @@ class Results:
     generators_in_use: float  # exp H(w)
     discriminators_in_use: float
     images_seen: int
+    images_per_second: float  # of this run, which may have gone on from a checkpoint
     seconds: float  # of training, evaluations included
 
     def save(self, path: Path) -> None:
@@ -35,17 +36,16 @@ class Results:
         """Print the table, the learnt weights, and where the files lie."""
         console = Console()
         console.print()
-        console.print(self._table())
+        if self.mixture:
+            console.print(self._table())
         for player, weights, in_use in (
             ("generators", self.generator_weights, self.generators_in_use),
             ("discriminators", self.discriminator_weights, self.discriminators_in_use),
         ):
             shown = " ".join(f"{w:.2f}" for w in weights)
             console.print(f"{player:15}w = {shown}   ({in_use:.2f} in use)", highlight=False, soft_wrap=True)
-        seen, rate = self.images_seen, self.images_seen / self.seconds
-        console.print(
-            f"training       {self.seconds:.1f} s, {seen:,} real images seen ({rate:,.0f}/s)", highlight=False
-        )
+        seen, rate = f"{self.images_seen:,} real images seen", f"{self.images_per_second:,.0f}/s"
+        console.print(f"training       {self.seconds:.1f} s, {seen} ({rate})", highlight=False)
         files = {
             "pictures": "samples/",
             "curves": "metrics.csv",
@@ -66,7 +66,7 @@ class Results:
             if name == log_names.INCEPTION_SCORE_STD and value == 0:
                 continue  # one split has none
             shown = f"{self.real[name]:.3g}" if name in self.real else "not scored"
-            table.add_row(log_names.TITLES[name], f"{value:.3g}", shown)
+            table.add_row(log_names.title(name), f"{value:.3g}", shown)
         return table
 
 

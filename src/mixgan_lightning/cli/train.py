@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 
-from mixgan_lightning import checkpoint, log_names, mix
+from mixgan_lightning import checkpoint, checks, log_names, mix
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
 from mixgan_lightning.cli.results import Results
@@ -28,6 +28,7 @@ NOISE = (  # what third parties say at every run
     ".*treespec, LeafSpec.*",
     ".*number of training batches.*is smaller than the logging interval.*",
     ".*Checkpoint directory .* exists and is not empty.*",
+    ".*The dirpath has changed from.*",  # ModelCheckpoint's, of a run that goes on in a new folder
     ".*Experiment logs directory .* exists and is not empty.*",
 )
 
@@ -37,25 +38,26 @@ def main() -> None:
     command.run(train, "train")
 
 
-def train(config: DictConfig) -> float:
+def train(config: DictConfig) -> float | None:
     """One run; returns the objective, for sweeps."""
     if not config.verbose:
         _quiet()
-    if config.ckpt_path is not None:
-        checkpoint.read(config.ckpt_path)  # before anything is built
+    seen_before = 0 if config.ckpt_path is None else _images_seen(config.ckpt_path)  # before anything is built
     if config.threads is not None:
-        torch.set_num_threads(config.threads)
+        torch.set_num_threads(checks.check_count("threads", config.threads))
     run_dir = Path(config.run_dir)
-    pl.seed_everything(config.seed, workers=True, verbose=False)
+    pl.seed_everything(checks.check_seed(config.seed), workers=True, verbose=False)
     try:
         datamodule = instantiate(config.data)
         model = mix(config.gan, **plain(config.mixture))
         trainer = _trainer(config, run_dir)
+        _check_objective(config.objective, trainer)
         start = time.perf_counter()
-        trainer.fit(model, datamodule=datamodule, ckpt_path=config.ckpt_path, weights_only=True)
+        _fit(trainer, model, datamodule, config.ckpt_path)
         seconds = time.perf_counter() - start
         trainer.save_checkpoint(run_dir / "checkpoints" / "last.ckpt")
-        return _conclude(config.objective, trainer, model, run_dir, seconds)
+        results = _results(trainer, model, seconds, seen_before)
+        return _conclude(config.objective, trainer, results, run_dir)
     finally:
         wandb.finish()  # each run of a sweep closes its own
 
@@ -74,23 +76,49 @@ def _keep_metrics(run_dir: Path) -> None:
         (run_dir / "metrics.csv").rename(run_dir / f"metrics.before_{n}.csv")
 
 
-def _conclude(objective: str, trainer: pl.Trainer, model: MixGANModule, run_dir: Path, seconds: float) -> float:
-    """Measure the final model; log, save and show the results."""
-    results = _results(trainer, model, seconds)
-    if objective not in results.mixture:
+def _images_seen(ckpt_path: str) -> int:
+    return checkpoint.read(ckpt_path)[checkpoint.KEY]["played"]["images_seen"]
+
+
+def _fit(trainer: pl.Trainer, model: MixGANModule, datamodule: pl.LightningDataModule, ckpt_path: str | None) -> None:
+    try:
+        trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's silent answer to Ctrl-C
+            raise KeyboardInterrupt("; ckpt_path=…/checkpoints/last.ckpt goes on from here") from None
+        raise
+
+
+def _quality_callbacks(trainer: pl.Trainer) -> list[QualityCallback]:
+    return [callback for callback in trainer.callbacks if isinstance(callback, QualityCallback)]  # type: ignore[attr-defined]
+
+
+def _check_objective(objective: str | None, trainer: pl.Trainer) -> None:
+    if objective is not None and not _quality_callbacks(trainer):
         raise ConfigurationError(
-            f"objective={objective}: expected one of the measured values, {', '.join(results.mixture) or 'none'}"
+            f"objective={objective}: nothing measures it; keep callbacks.quality, or set objective=null"
         )
-    for logger in trainer.loggers:
-        _log_objective(logger, results.mixture[objective], trainer, results.images_seen)
+
+
+def _conclude(objective: str | None, trainer: pl.Trainer, results: Results, run_dir: Path) -> float | None:
+    """Log, save and show the results."""
+    measured = None if objective is None else results.mixture.get(objective)
+    if measured is not None:
+        for logger in trainer.loggers:
+            _log_objective(logger, measured, trainer, results.images_seen)
     if trainer.is_global_zero:
         results.save(run_dir / "results.json")
         results.show(run_dir)
-    return results.mixture[objective]
+    if objective is not None and measured is None:  # after saving: a slip must not cost what was trained
+        raise ConfigurationError(
+            f"objective={objective}: expected one of the measured values, {', '.join(results.mixture)}"
+        )
+    return measured
 
 
-def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float) -> Results:
-    quality = [callback for callback in trainer.callbacks if isinstance(callback, QualityCallback)]  # type: ignore[attr-defined]
+def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float, seen_before: int) -> Results:
+    """Measure the final model."""
+    quality = _quality_callbacks(trainer)
     return Results(
         size=len(model.generators),
         mixture={name: value for callback in quality for name, value in callback.measure(model).items()},
@@ -101,6 +129,7 @@ def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float) -> Result
         generators_in_use=float(model.generators.effective_size),
         discriminators_in_use=float(model.discriminators.effective_size),
         images_seen=model.played.images_seen,
+        images_per_second=(model.played.images_seen - seen_before) / seconds,
         seconds=seconds,
     )
 

@@ -89,8 +89,8 @@ class TensorDataModule(pl.LightningDataModule):
 
     def __init__(self, batch_size: int = 64) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise ConfigurationError(f"expected batch_size >= 1, got {batch_size}")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ConfigurationError(f"expected batch_size >= 1, a whole number, got {batch_size!r}")
         self.batch_size = batch_size
         self.train: BatchedTensors | None = None
         self.validation: BatchedTensors | None = None
