@@ -36,7 +36,7 @@ def test_ddp_that_finds_unused_parameters_is_taken():
     checks.check_trainer(trainer_with(DDPStrategy(find_unused_parameters=True)))
 
 
-@pytest.mark.parametrize("precision", ["16-mixed", "16-true"])
+@pytest.mark.parametrize("precision", ["16-mixed", "16-true", "bf16-true"])
 def test_fp16_is_refused_with_what_to_use(precision):
     with pytest.raises(ConfigurationError, match=rf"precision='{precision}'.*use precision='bf16-mixed' or '32-true'"):
         checks.check_trainer(trainer_with(precision=precision))
@@ -50,7 +50,7 @@ def test_other_precisions_are_taken(precision):
 def test_the_trainer_is_checked_before_training(make_trainer, toy, monkeypatch):
     trainer = make_trainer()
     monkeypatch.setattr(type(trainer), "precision", "16-true")
-    with pytest.raises(ConfigurationError, match="fp16"):
+    with pytest.raises(ConfigurationError, match="16-true"):
         trainer.fit(mix(toy(), 2), DataLoader(torch.randn(16, 2), 16))
 
 
@@ -132,8 +132,9 @@ def test_a_generator_that_cannot_reach_the_data_is_told(refused):
     refused(data, GANError, match, mix(lambda: image_gan(nn.Sigmoid()), 2))
 
 
-def test_a_generator_of_positive_images_may_learn_positive_data(fit):
-    fit(mix(lambda: image_gan(nn.Sigmoid()), 2), torch.rand(16, 1, 8, 8))
+def test_images_without_a_negative_value_are_told_to_be_normalised(refused):
+    match = r"expected images in \[-1, 1\], got .*without one negative value.*Normalize"
+    refused(torch.rand(16, 1, 8, 8), DataError, match, mix(lambda: image_gan(nn.Sigmoid()), 2))
 
 
 # ------------------------------------------------------------------------------------------------ the networks
@@ -257,9 +258,11 @@ def test_counts_are_whole_and_positive(value):
     assert checks.check_count("n", value) == value
 
 
-def test_an_optional_coefficient_may_be_left_out():
-    assert checks.check_optional("lr", None) is None
-    assert checks.check_optional("lr", 0) == 0.0
+def test_clipping_may_be_left_out_but_not_stop_all_learning():
+    assert checks.check_clip(None) is None
+    assert checks.check_clip(0.5) == 0.5
+    with pytest.raises(ConfigurationError, match="gradient_clip: expected a positive number"):
+        checks.check_clip(0)
 
 
 # ------------------------------------------------------------------------------------------------ before the first step

@@ -164,3 +164,9 @@ def test_overridden_rules_train_and_sample_and_auxiliary_networks_learn(fit, toy
     assert model.sample(5, seed=0)[0].shape == (5, 2)
     assert model((torch.randn(4, 3), torch.zeros(4, 1))).shape == (4, 2)
     assert "gan.auxiliary.weight" in model.state_dict()
+
+
+@pytest.mark.parametrize(("name", "given"), [("objective", NonSaturating), ("penalty", R1)])
+def test_a_class_where_an_object_is_wanted_is_told(toy_networks, name, given):
+    with pytest.raises(GANError, match=rf"{name}: expected an object, got the class {given.__name__}; write"):
+        GAN(*toy_networks(), **{name: given})

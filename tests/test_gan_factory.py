@@ -1,3 +1,4 @@
+import pickle
 import sys
 from functools import partial
 
@@ -245,3 +246,26 @@ def test_a_checkpoint_may_not_name_what_does_something_else(spec):
 def test_a_function_with_arguments_is_not_trusted_in_a_config(users_module):
     with pytest.raises(CheckpointError, match="with_argument"):
         check_trusted({"_target_": f"{users_module}.with_argument", "command": "echo"})
+
+
+def test_a_second_name_of_a_network_is_refused(toy_networks):
+    """It would be played for every component, and be saved beside them."""
+
+    class Aliased(GAN):
+        def __init__(self):
+            super().__init__(*toy_networks(), latent_dim=3)
+            self.G = self.generator
+
+    with pytest.raises(GANError, match=r"Aliased\.G shares parameters with its generator or discriminator"):
+        mix(Aliased, 2)
+
+
+def test_a_function_named_by_a_config_alone_is_trusted_as_by_its_path(users_module):
+    check_trusted({"_target_": f"{users_module}.make"})
+    with pytest.raises(CheckpointError, match="if you trust it"):
+        check_trusted({"_target_": f"{users_module}.make", "command": "echo"})
+
+
+def test_a_factory_given_as_a_config_can_be_sent_to_a_spawned_process():
+    sent = pickle.loads(pickle.dumps(resolve(CONFIG)))
+    assert isinstance(sent(), GAN)

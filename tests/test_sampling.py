@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mixgan_lightning import GAN, Mixture, mix
 from mixgan_lightning.errors import ConfigurationError
@@ -215,3 +216,39 @@ def test_labels_that_do_not_fit_are_told(labels, got):
 def test_labels_for_an_unconditional_gan_are_refused():
     with pytest.raises(ConfigurationError, match="labels: this GAN is unconditional; leave them out"):
         check_labels([0], 1, None)
+
+
+class NoisyLatents(GAN):
+    """A GAN with a network of its own in its latents, whose buffers sampling must leave alone."""
+
+    def __init__(self, generator, discriminator, **options):
+        super().__init__(generator, discriminator, **options)
+        self.norm = nn.BatchNorm1d(options["latent_dim"])
+
+    def latents(self, n, batch):
+        return self.norm(super().latents(n, batch))
+
+
+def test_sampling_leaves_the_buffers_of_the_gans_own_networks_alone(toy):
+    model = mix(toy(NoisyLatents), 2)
+    before = model.gan.norm.running_mean.clone()
+    model.sample(8, seed=0)
+    assert torch.equal(model.gan.norm.running_mean, before)
+    assert model.gan.norm.training
+
+
+class DictionaryBatches(GAN):
+    """Batches of the user's own, and so methods that know where images and labels stand."""
+
+    def images(self, batch):
+        return batch["image"]
+
+    def labels(self, batch):
+        return batch["digit"]
+
+
+def test_a_conditional_gan_with_batches_of_its_own_samples(fit, conditional_toy):
+    model = mix(conditional_toy(DictionaryBatches), 2)
+    samples = [{"image": torch.randn(2), "digit": i % 3} for i in range(32)]
+    fit(model, DataLoader(samples, 16))
+    assert model.sample(5, seed=0, labels=1)[0][:, 0].tolist() == [1] * 5

@@ -39,10 +39,10 @@ def check_seed(value: Any) -> int:
     """A seed.
 
     Raises:
-        ConfigurationError: unless it is a whole number of at least 0.
+        ConfigurationError: unless it is a whole number in 0 … 2³² − 1 (numpy's range).
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigurationError(f"seed: expected a whole number of at least 0, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+        raise ConfigurationError(f"seed: expected a whole number in 0 … {2**32 - 1}, got {value!r}")
     return value
 
 
@@ -57,13 +57,15 @@ def check_not_negative(name: str, value: Any) -> float:
     return float(value)
 
 
-def check_optional(name: str, value: Any) -> float | None:
-    """A coefficient that may be left out.
+def check_clip(value: Any) -> float | None:
+    """A largest gradient norm, or None.
 
     Raises:
-        ConfigurationError: unless it is None or a finite number, not negative.
+        ConfigurationError: unless it is None or a positive number (0 would stop all learning).
     """
-    return None if value is None else check_not_negative(name, value)
+    if value is not None and not check_not_negative("gradient_clip", value):
+        raise ConfigurationError("gradient_clip: expected a positive number, or null for no clipping, got 0")
+    return value
 
 
 def check_trainer(trainer: pl.Trainer) -> None:
@@ -83,10 +85,10 @@ def check_trainer(trainer: pl.Trainer) -> None:
             "plain DDP waits for gradients of the player that is not playing; "
             "use strategy='ddp_find_unused_parameters_true'"
         )
-    if trainer.precision in ("16-mixed", "16-true"):
+    if trainer.precision in ("16-mixed", "16-true", "bf16-true"):
         raise ConfigurationError(
-            f"precision={trainer.precision!r}: fp16 and its loss scaler are not supported with two players; "
-            "use precision='bf16-mixed' or '32-true'"
+            f"precision={trainer.precision!r}: a loss scaler cannot serve two players, and a step of the "
+            "log-probabilities is lost in 16 bits; use precision='bf16-mixed' or '32-true'"
         )
 
 
@@ -121,7 +123,7 @@ def check_game(gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fa
     check_batch(gan, batch)
     parts = fakes.deal(gan.images(batch), len(generators))
     generator, discriminator = generators.components[0], discriminators.components[0]
-    with evaluating(generators, discriminators), own_stream(gan.like.device, seed=0):
+    with evaluating(gan, generators, discriminators), own_stream(gan.like.device, seed=0):
         check_networks(gan, generator, discriminator, batch)
     seen = ("generators", generator, min(map(len, parts))), ("discriminators", discriminator, len(gan.images(batch)))
     warn_of_small_batchnorm(seen)
@@ -198,10 +200,15 @@ def _check_range(images: Tensor, fakes: Tensor) -> None:
     low, high = float(images.min()), float(images.max())
     if low < -1.001 or high > 1.001:
         raise DataError(f"expected images in [-1, 1], got [{low:.4g}, {high:.4g}]; rescale them in the dataset")
-    if low < -0.01 and len(fakes) * fakes[0].numel() >= TRIAL_SAMPLES and float(fakes.min()) >= 0:
+    if low >= 0 and high > 0:
+        raise DataError(
+            f"expected images in [-1, 1], got [{low:.4g}, {high:.4g}] without one negative value; "
+            "rescale them in the dataset (torchvision: ToTensor() and then Normalize(0.5, 0.5))"
+        )
+    if len(fakes) * fakes[0].numel() >= TRIAL_SAMPLES and float(fakes.min()) >= 0:
         raise GANError(
             f"the generator's output is never negative (from {float(fakes.min()):.3g} to {float(fakes.max()):.3g}) but "
-            f"the data lie in [{low:.3g}, {high:.3g}]; end the generator with tanh, or rescale the data to [0, 1]"
+            f"the data lie in [{low:.3g}, {high:.3g}]; end the generator with tanh"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,13 @@ MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
 
 # Adam as Radford et al. 2016, Section 4 (DCGAN): what most GANs start from
 ADAM: MakeOptimizer = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+
+
+class Conditions(NamedTuple):
+    """The batch while sampling: no images, and the labels to draw, (N,), or None."""
+
+    images: None
+    labels: Tensor | None
 
 
 class GAN(nn.Module):
@@ -42,7 +49,7 @@ class GAN(nn.Module):
         n_critic: discriminator steps per generator step, or a schedule.
 
     A *batch* is what the dataloader yields: images, or a sequence whose first two entries are images and labels.
-    While sampling there are no images, and the batch is ``(None, labels)``.
+    While sampling there are no images, and the batch is ``Conditions(None, labels)``.
 
     Example:
         >>> from mixgan_lightning import mix
@@ -70,6 +77,9 @@ class GAN(nn.Module):
                 raise GANError(f"{player}: expected a built network (nn.Module), got {network!r}; build it first")
         self.generator = generator
         self.discriminator = discriminator
+        for name, given in (("objective", objective), ("penalty", penalty)):
+            if isinstance(given, type):
+                raise GANError(f"{name}: expected an object, got the class {given.__name__}; write {given.__name__}()")
         self.objective = objective or NonSaturating()
         self.latent_dim = latent_dim
         self.smoothness = penalty or Penalty()
@@ -107,7 +117,7 @@ class GAN(nn.Module):
 
     def generate(self, generator: nn.Module, latents: Any, batch: Any) -> Tensor:
         """G(h): images, (N, *sample shape)."""
-        labels = self.labels(batch)
+        labels = batch.labels if isinstance(batch, Conditions) else self.labels(batch)
         return generator(latents) if labels is None else generator(latents, labels)
 
     def score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Tensor:
@@ -138,6 +148,11 @@ class GAN(nn.Module):
     def penalty(self, discriminator: Score, real: Tensor, fake: Tensor) -> Tensor | None:
         """The penalty on one discriminator, a scalar or None. ``discriminator(images)`` gives scores, labels bound."""
         return self.smoothness.loss(discriminator, real, fake)
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether there is a penalty at all: an own ``penalty`` method, or one given that adds a loss."""
+        return type(self).penalty is not GAN.penalty or type(self.smoothness).loss is not Penalty.loss
 
     def constrain(self, discriminator: nn.Module) -> None:
         """Called before each discriminator step on each discriminator (weight clipping)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ def resolve(make_gan: MakeGAN) -> Callable[[], Any]:
         config = dict(make_gan)
         if "_target_" not in config:
             raise ConfigurationError(f"the config of a GAN needs a _target_ (an import path); got keys {list(config)}")
-        return lambda: _instantiate(config)
+        return partial(_instantiate, config)  # not a lambda: spawned processes get it pickled
     if not callable(make_gan):
         raise GANError(
             "expected a class or a zero-argument function that builds a GAN, "
@@ -87,7 +88,7 @@ def check_trusted(spec: Any) -> None:
             is_ours = target.__module__.partition(".")[0] == OWN_PACKAGE
             trusted = is_ours or issubclass(target, PARTS_OF_A_GAN) or hasattr(target, "generator_steps")
         else:
-            trusted = path == spec and inspect.isfunction(target)  # a factory without arguments
+            trusted = spec in (path, {"_target_": path}) and inspect.isfunction(target)  # a factory without arguments
         if not trusted:
             raise CheckpointError(
                 f"the checkpoint asks to call {path}, which is no network, optimiser, objective, penalty or schedule; "
@@ -115,9 +116,24 @@ def build(make_gan: Callable[[], Any], n: int) -> list[GAN]:
                 "make_gan returned the same object twice: pass the class, or a function that builds a new GAN"
             )
         gans.append(gan)
+        _check_no_alias(gan)
     for player in ("generator", "discriminator"):
         _check_independent([getattr(gan, player) for gan in gans], player)
     return gans
+
+
+def _check_no_alias(gan: GAN) -> None:
+    networks = {id(p) for p in (*gan.generator.parameters(), *gan.discriminator.parameters())}
+    for name, child in gan._modules.items():  # named_children would leave out a second name of the same network
+        if (
+            child is not None
+            and name not in ("generator", "discriminator")
+            and any(id(p) in networks for p in child.parameters())
+        ):
+            raise GANError(
+                f"{type(gan).__name__}.{name} shares parameters with its generator or discriminator: a mixture would "
+                f"play one network for all; leave {name} out, and use the network that each method is handed"
+            )
 
 
 def _check_independent(networks: list[nn.Module], player: str) -> None:

@@ -55,5 +55,5 @@ class Mixture(nn.Module):
 
         Without a generator it draws from torch's global CPU stream.
         """
-        weights = self.log_probabilities.detach().double().cpu().softmax(0)
+        weights = self.log_probabilities.detach().cpu().double().softmax(0)
         return weights.multinomial(n, replacement=True, generator=generator)

@@ -111,7 +111,9 @@ class MixtureModule(pl.LightningModule):
         """As many samples as the batch is long (with its labels, where it has some): ``Trainer.predict`` samples."""
         labels = self.gan.labels(batch) if not isinstance(batch, Tensor) else None
         drawn = int(torch.randint(2**32, ()).item())
-        seed = sampling.chunk_seed(drawn, self.global_rank)  # ranks share the global stream, and must not share images
+        seed = (
+            sampling.chunk_seed(drawn, self.global_rank) % 2**32
+        )  # ranks share the global stream, and must not share images
         return self.sample(len(self.gan.images(batch)), seed=seed, labels=labels)
 
     # ---------------------------------------------------------------------------------------- checkpoints

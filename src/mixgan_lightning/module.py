@@ -69,8 +69,10 @@ class MixGANModule(MixtureModule):
         super().__init__(make_gan, size, num_discriminators)
         self.automatic_optimization = False
         self.entropy_weight = checks.check_not_negative("entropy_weight", entropy_weight)
-        self.log_probability_lr = checks.check_optional("log_probability_lr", log_probability_lr)
-        self.gradient_clip = checks.check_optional("gradient_clip", gradient_clip)
+        self.log_probability_lr = (
+            None if log_probability_lr is None else checks.check_not_negative("log_probability_lr", log_probability_lr)
+        )
+        self.gradient_clip = checks.check_clip(gradient_clip)
         self.schedule = self.gan.schedule if n_critic is None else as_schedule(n_critic)
         self.pairs = Pairs(self.gan, self.generators, self.discriminators, self._sharing(fakes))
         self._players: tuple[OwnOptimizer, OwnOptimizer] | None = None
@@ -134,7 +136,7 @@ class MixGANModule(MixtureModule):
                 self.gan.constrain(discriminator)
             w_u, w_v = self.generators.weights.detach(), self.discriminators.weights
             value = expectation(w_u, self.discriminator_losses(batch), w_v)
-            penalty = self.pairs.penalty(w_u, w_v.detach())  # detached: α_v must not favour a small penalty
+            penalty = self.pairs.penalty(batch, w_u, w_v.detach())  # detached: α_v must not favour a small penalty
             loss = value + self.entropy_weight * self.discriminators.entropy_penalty()
             self._descend(optimizer, self.discriminators, loss if penalty is None else loss + penalty)
         self.played.discriminator_steps += 1
@@ -199,7 +201,7 @@ class MixGANModule(MixtureModule):
             checks.check_game(self.gan, self.generators, self.discriminators, self.pairs.fakes, batch)
             self._first_batch_checked = True
         self.played.images_seen += len(self.gan.images(batch)) * self.trainer.world_size
-        labels = self.gan.labels(batch)
+        labels = None if self.gan.num_classes is None else self.gan.labels(batch)
         if labels is not None:
             self.label_counts += torch.bincount(labels, minlength=len(self.label_counts))
 

@@ -14,10 +14,11 @@ from torch.nn.functional import relu, softplus
 
 
 class Objective(ABC):
-    """What the two players minimise: functions of scores (…, N) that take means over the last axis, and give (…).
+    """What the two players minimise, as functions of scores (N,).
 
-    The axes before it hold several discriminators at once. To add one: a subclass here that names its measuring
-    function and writes the two losses with ``.mean(-1)``.
+    Those in this file take means over the last axis alone, so that several discriminators' scores, (…, N), are played
+    at once; a subclass elsewhere is handed one discriminator's at a time. To add one here: name its measuring function
+    and write the two losses with ``.mean(-1)``.
     """
 
     measuring_function: ClassVar[str]  # f of Eq. 2, as a formula in x

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.gan import GAN
+from mixgan_lightning.gan import GAN, Conditions
 from mixgan_lightning.mixture import Mixture
 
 CHUNK = 512  # samples; a whole chunk is drawn even when fewer are wanted
@@ -48,11 +48,21 @@ def evaluating(*networks: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def own_stream(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed torch's global streams inside; outside they go on as if nothing had been drawn, also after an error."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+    """Seed torch's global streams (the CPU's and this device's) inside; outside they go on as if nothing was drawn."""
+    cuda = [device] if device.type == "cuda" else []
+    mps = torch.mps.get_rng_state() if device.type == "mps" else None
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU
+        if cuda:
+            index = torch.cuda.current_device() if device.index is None else device.index
+            torch.cuda.default_generators[index].manual_seed(seed)
+        if mps is not None:
+            torch.mps.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if mps is not None:
+                torch.mps.set_rng_state(mps)
 
 
 def chunk_seed(seed: int, chunk: int) -> int:
@@ -80,10 +90,10 @@ class Sampler:
         chosen = self.generators.choose(CHUNK, cpu)
         components = chosen if component is None else torch.full_like(chosen, component)
         if labels is None and self.label_weights is not None:
-            labels = self.label_weights.double().cpu().multinomial(CHUNK, replacement=True, generator=cpu)
+            labels = self.label_weights.cpu().double().multinomial(CHUNK, replacement=True, generator=cpu)
         labels = None if labels is None else labels.to(device)
-        with evaluating(self.generators), own_stream(device, own):
-            images = self.generate(self.gan.latents(CHUNK, (None, labels)), labels, components.to(device))
+        with evaluating(self.gan, self.generators), own_stream(device, own):
+            images = self.generate(self.gan.latents(CHUNK, Conditions(None, labels)), labels, components.to(device))
         return Draw(images, components, labels)
 
     def generate(self, latents: Any, labels: Tensor | None, components: Tensor) -> Tensor:
@@ -94,7 +104,7 @@ class Sampler:
             if not len(rows):
                 continue
             mine = tree_map_only(Tensor, itemgetter(rows), latents)
-            made = self.gan.generate(generator, mine, (None, None if labels is None else labels[rows]))
+            made = self.gan.generate(generator, mine, Conditions(None, None if labels is None else labels[rows]))
             if images is None:
                 images = made.new_empty(len(components), *made.shape[1:])
             images[rows] = made

@@ -47,7 +47,7 @@ def digits():
 
 @pytest.fixture
 def ring():
-    data = GaussiansRing(num_samples=1_000)
+    data = GaussiansRing(num_samples=5_000)
     data.setup()
     return data
 

@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 from mixgan_lightning import GAN, mix
-from mixgan_lightning.errors import GANError
 from mixgan_lightning.objectives import Wasserstein
 from mixgan_lightning.payoff import FullFakes, Pairs, SplitFakes, expectation
 
@@ -155,9 +154,8 @@ def test_penalties_are_weighted_by_the_weights_given_and_taken_once(toy, fakes):
     model.gan.seen = []
     pairs = pairs_of(model, fakes)
     w_u, w_v = torch.tensor([0.25, 0.75]).double(), torch.tensor([0.5, 0.3, 0.2]).double()
-    assert pairs.penalty(w_u, w_v) is None  # no discriminator step yet
     pairs.discriminator_losses(batch)
-    found = pairs.penalty(w_u, w_v)
+    found = pairs.penalty(batch, w_u, w_v)
     means = [fake.mean() for _, fake in model.gan.seen]
     if fakes.name == "full":
         expected = sum(w_v[j] * w_u[i] * means[2 * j + i] for j in range(3) for i in range(2))
@@ -165,18 +163,40 @@ def test_penalties_are_weighted_by_the_weights_given_and_taken_once(toy, fakes):
         expected = sum(w_v[j] * means[j] for j in range(3))
     assert abs((found - expected).detach()) < 1e-15
     assert all(len(real) == len(fake) == 13 for real, fake in model.gan.seen)
-    assert pairs.penalty(w_u, w_v) is None
 
 
-@pytest.mark.parametrize("size", [1, 3])
-def test_an_objective_that_averages_over_discriminators_too_is_told(toy, size):
-    class OverEverything(Wasserstein):
-        def discriminator_loss(self, real, fake):
-            return fake.mean() - real.mean()
+@pytest.mark.parametrize("fakes", [FullFakes(), SplitFakes()], ids=lambda fakes: fakes.name)
+def test_penalties_of_a_game_that_a_subclass_plays_itself_are_on_fakes_drawn_anew(toy, fakes):
+    model, batch = game(toy, CountedPenalty, 2, 3)
+    model.gan.seen = []
+    assert pairs_of(model, fakes).penalty(batch, torch.ones(2) / 2, torch.ones(3) / 3) is not None
+    assert len(model.gan.seen) == (6 if fakes.name == "full" else 3)
 
-    model = mix(toy(objective=OverEverything()), size)
-    with pytest.raises(GANError, match=rf"OverEverything gave a loss of shape \(\) for scores of {size} .*mean\(-1\)"):
-        model.pairs.discriminator_losses(torch.randn(13, 2))
+
+def test_a_gan_without_a_penalty_draws_nothing_for_one(toy):
+    model, batch = game(toy, GAN, 2, 3)
+    torch.manual_seed(0)
+    assert pairs_of(model, FullFakes()).penalty(batch, torch.ones(2) / 2, torch.ones(3) / 3) is None
+    drawn = torch.rand(())
+    torch.manual_seed(0)
+    assert drawn == torch.rand(())
+
+
+class OverEverything(Wasserstein):
+    """A user's objective, that means over all it is given."""
+
+    def discriminator_loss(self, real, fake):
+        return fake.mean() - real.mean() + (real - fake.mean()).square().mean()
+
+
+def test_an_objective_of_the_users_is_handed_one_discriminator_at_a_time(toy):
+    model, batch = game(toy, GAN, 2, 3)
+    model.gan.objective = OverEverything()
+    losses, scores = model.pairs.discriminator_losses(batch), model.pairs.scores
+    for i in range(2):
+        for j in range(3):
+            expected = OverEverything().discriminator_loss(scores.real[i][j], scores.fake[i][j])
+            assert torch.equal(losses[i, j].detach(), expected)
 
 
 def test_expectation_is_the_weighted_sum_over_pairs():

@@ -43,3 +43,7 @@ def test_a_mixture_covers_the_ring_on_every_seed(results):
 @pytest.mark.parametrize("experiment", ["grid/mix5_full", "grid/mix10"])
 def test_a_mixture_covers_the_grid_on_average(results, experiment):
     assert mean(run["mixture"][MODES] for run in results(experiment)) >= 24
+
+
+def test_a_single_gan_of_the_same_seconds_does_not(results):
+    assert mean(run["mixture"][MODES] for run in results("grid/plain_equal_time")) <= 20

@@ -1,6 +1,7 @@
 """Lightning callbacks, one a file."""
 
 from mixgan_lightning.callbacks.inception_score import InceptionScoreCallback
+from mixgan_lightning.callbacks.last_checkpoint import LastCheckpoint
 from mixgan_lightning.callbacks.measures import FrechetMeasure, NearestTrainingImageMeasure
 from mixgan_lightning.callbacks.mixture_monitor import MixtureMonitor
 from mixgan_lightning.callbacks.mode_coverage import ModeCoverageCallback
@@ -11,6 +12,7 @@ from mixgan_lightning.callbacks.sample_grid import SampleGrid
 __all__ = [
     "FrechetMeasure",
     "InceptionScoreCallback",
+    "LastCheckpoint",
     "MixtureMonitor",
     "ModeCoverageCallback",
     "NearestTrainingImageMeasure",

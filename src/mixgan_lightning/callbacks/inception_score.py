@@ -18,7 +18,7 @@ class InceptionScoreCallback(QualityCallback):
     Args:
         features: images -> logits; the network that the score is computed with.
         num_samples: 50,000 as in the paper; None: as many as there are held-out real samples.
-        splits: default: 10 as in the paper, 1 below 5,000 samples.
+        splits: default: 10 as in the paper, 1 below 5,000 samples and for num_samples=None.
         every_n_epochs: how often.
         seed: of the samples.
         also: other measures of the same samples.

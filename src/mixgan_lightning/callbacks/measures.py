@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,10 @@ from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from mixgan_lightning import log_names
+from mixgan_lightning.callbacks.real_data import Split
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.metrics import InceptionScore, ModeCoverage, NearestNeighbourDistance
 
-Split = Literal["train", "held_out"]
 Batches = Iterable[Tensor]
 
 
@@ -44,13 +44,19 @@ class _OfMetric(ABC):
     """A measure that is one torchmetrics metric of the samples."""
 
     metric: Metric
+    device = torch.device("cpu")
     update_options: ClassVar[Mapping[str, Any]] = {}
 
     def values(self, samples: Batches) -> dict[str, float]:
         self.metric.reset()
         for batch in samples:
-            self.metric.update(batch, **self.update_options)
+            self.metric.update(batch.to(self.device), **self.update_options)
         return self._named(self.metric.compute())
+
+    def _move(self, device: torch.device) -> None:
+        """Measure on this device; on the CPU instead of Apple's, which has no float64."""
+        self.device = torch.device("cpu") if device.type == "mps" else device
+        self.metric.to(self.device)
 
     @abstractmethod
     def _named(self, computed: Any) -> dict[str, float]:
@@ -68,8 +74,8 @@ class InceptionScoreMeasure(_OfMetric):
         self.metric = InceptionScore(features, splits)
 
     def observe(self, reference: Batches, device: torch.device) -> None:
-        self.features.to(device)
-        self.metric.to(device)
+        self._move(device)
+        self.features.to(self.device)
 
     def _named(self, computed: Any) -> dict[str, float]:
         mean, std = computed
@@ -106,13 +112,12 @@ class FrechetMeasure(_OfMetric):
         self.features = features
 
     def observe(self, reference: Batches, device: torch.device) -> None:
-        batches = [batch.to(device) for batch in reference]
-        self.features.to(device)
-        width = self.features.embedding(batches[0][:1]).shape[1]
+        batches = [batch.cpu() for batch in reference]
+        width = self.features.cpu().embedding(batches[0][:1]).shape[1]
         self.metric = FrechetInceptionDistance(_Embedding(self.features, width), reset_real_features=False)
-        self.metric.to(device)
+        self._move(device)  # the features go with it
         for batch in batches:
-            self.metric.update(batch, real=True)
+            self.metric.update(batch.to(self.device), real=True)
 
     def _named(self, computed: Any) -> dict[str, float]:
         return {log_names.FRECHET_DISTANCE: float(computed)}
@@ -128,7 +133,8 @@ class NearestTrainingImageMeasure(_OfMetric):
     real_row: Split = "held_out"
 
     def observe(self, reference: Batches, device: torch.device) -> None:
-        self.metric = NearestNeighbourDistance(torch.cat(list(reference))).to(device)
+        self.metric = NearestNeighbourDistance(torch.cat([batch.cpu() for batch in reference]))
+        self._move(device)
 
     def _named(self, computed: Any) -> dict[str, float]:
         return {log_names.NEAREST_TRAINING_IMAGE: float(computed)}
@@ -144,7 +150,7 @@ class ModeCoverageMeasure(_OfMetric):
         self.metric = ModeCoverage(centers, sd)
 
     def observe(self, reference: Batches, device: torch.device) -> None:
-        self.metric.to(device)
+        self._move(device)
 
     def _named(self, computed: Any) -> dict[str, float]:
         modes, good_share, reverse_kl = map(float, computed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,7 +12,8 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from mixgan_lightning import checks, log_names
-from mixgan_lightning.callbacks.measures import Measure, Split
+from mixgan_lightning.callbacks.measures import Measure
+from mixgan_lightning.callbacks.real_data import LOADERS, Split, real_batches
 from mixgan_lightning.errors import DataError
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.sampling import own_stream
@@ -61,7 +63,8 @@ class QualityCallback(pl.Callback):
         with own_stream(module.gan.like.device, self.seed), torch.no_grad():
             self._count_held_out(module, datamodule)
             for measure in self.measures:
-                reference = self._real(module, datamodule, measure.reference)
+                split = measure.reference
+                reference = iter(()) if split is None else self._reference(module, datamodule, split)
                 measure.observe(reference, module.gan.like.device)
                 if datamodule is not None:
                     self._measure_real(measure, self._real(module, datamodule, measure.real_row))
@@ -75,7 +78,7 @@ class QualityCallback(pl.Callback):
 
     def _count_held_out(self, module: MixtureModule, datamodule: Any) -> None:
         if self.num_samples is None:
-            self.num_samples = sum(len(batch) for batch in self._real(module, datamodule, "held_out"))
+            self.num_samples = sum(map(len, self._reference(module, datamodule, "held_out")))
 
     def _measure_real(self, measure: Measure, real: Iterator[Tensor]) -> None:
         """The real data's own values, from as many samples as are drawn: scores compare only at equal n."""
@@ -92,15 +95,17 @@ class QualityCallback(pl.Callback):
             f"{self.num_samples - left}; scores compare only at equal numbers of samples, so real data are not scored"
         )
 
-    def _real(self, module: MixtureModule, datamodule: Any, split: Split | None) -> Iterator[Tensor]:
-        """Real images of a split, on the module's device, a batch at a time."""
-        if split is None:
-            return
-        if datamodule is None:
+    def _real(self, module: MixtureModule, datamodule: Any, split: Split) -> Iterator[Tensor]:
+        """Real images of a split, a batch at a time."""
+        return (module.gan.images(batch) for batch in real_batches(datamodule, split))
+
+    def _reference(self, module: MixtureModule, datamodule: Any, split: Split) -> Iterator[Tensor]:
+        """Real images of a split that a measure cannot do without."""
+        images = self._real(module, datamodule, split)
+        first = next(images, None)
+        if first is None:
             raise DataError(
-                f"{type(self).__name__} compares samples with real data: call trainer.fit(model, datamodule=...) "
-                "with a LightningDataModule that has train_dataloader and val_dataloader"
+                f"{type(self).__name__} compares samples with real data ({split}): call trainer.fit(model, "
+                f"datamodule=...) with a LightningDataModule that has {LOADERS[split]}"
             )
-        loader = datamodule.train_dataloader() if split == "train" else datamodule.val_dataloader()
-        for batch in loader:
-            yield module.gan.images(batch).to(module.gan.like.device)
+        return chain([first], images)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mixgan_lightning import checks, log_names, pictures
+from mixgan_lightning.callbacks.real_data import real_batches
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.sampling import own_stream
 
@@ -100,13 +101,11 @@ class SampleGrid(pl.Callback):
         return [*found, Panel(title, log_names.SAMPLES_MIXTURE, pictures.scatter(groups, limit))]
 
     def _real(self, module: MixtureModule, datamodule: Any, n: int) -> list[Tensor]:
-        """[n held-out real samples], or [] without a datamodule."""
-        if datamodule is None:
-            return []
+        """[n held-out real samples], or [] where there are none."""
+        found: list[Tensor] = []
         with own_stream(module.gan.like.device, self.seed):  # a dataloader draws from the global stream
-            found: list[Tensor] = []
-            for batch in datamodule.val_dataloader():
+            for batch in real_batches(datamodule, "held_out"):
                 found.append(module.gan.images(batch))
                 if sum(map(len, found)) >= n:
                     break
-        return [torch.cat(found)[:n]]
+        return [torch.cat(found)[:n]] if found else []

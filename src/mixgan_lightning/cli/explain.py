@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.errors import (
     ConfigCompositionException,
+    HydraException,
     InstantiationException,
     MissingConfigException,
     OverrideParseException,
@@ -90,10 +91,18 @@ def _nearest(name: str, valid: Iterable[str]) -> str:
 
 def _valid_keys(config_name: str) -> list[str]:
     """Every dotted key of the command's config, as composed with the groups that were chosen, and the groups."""
+    try:
+        return _composed_keys(config_name)
+    except HydraException:  # the rest of the command line is wrong as well: no suggestion rather than a second error
+        return []
+
+
+def _composed_keys(config_name: str) -> list[str]:
     with initialize_config_module("mixgan_lightning.conf", version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         groups = [group for group in loader.get_group_options("", ObjectType.GROUP) if group != "hydra"]
-        chosen = [word for word in sys.argv[1:] if word.partition("=")[0] in groups and "," not in word]
+        chosen = [word for word in sys.argv[1:] if word.partition("=")[0] in [*groups, "hydra.searchpath"]]
+        chosen = [word for word in chosen if "," not in word]  # of a sweep
         config = OmegaConf.to_container(compose(config_name, overrides=chosen), resolve=False)
     return [*_dotted(config), *groups]
 

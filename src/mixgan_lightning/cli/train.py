@@ -22,6 +22,7 @@ from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.gan_factory import plain
 from mixgan_lightning.module import MixGANModule
 
+ALL_THREADS = torch.get_num_threads()  # before a run of a sweep sets its own
 NOISE = (  # what third parties say at every run
     ".*does not have many workers.*",
     ".*no `validation_step`.*",
@@ -43,8 +44,7 @@ def train(config: DictConfig) -> float | None:
     if not config.verbose:
         _quiet()
     seen_before = 0 if config.ckpt_path is None else _images_seen(config.ckpt_path)  # before anything is built
-    if config.threads is not None:
-        torch.set_num_threads(checks.check_count("threads", config.threads))
+    torch.set_num_threads(checks.check_count("threads", config.threads) if config.threads is not None else ALL_THREADS)
     run_dir = Path(config.run_dir)
     pl.seed_everything(checks.check_seed(config.seed), workers=True, verbose=False)
     try:
@@ -55,7 +55,7 @@ def train(config: DictConfig) -> float | None:
         start = time.perf_counter()
         _fit(trainer, model, datamodule, config.ckpt_path)
         seconds = time.perf_counter() - start
-        trainer.save_checkpoint(run_dir / "checkpoints" / "last.ckpt")
+        model.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU: measure where it was trained
         results = _results(trainer, model, seconds, seen_before)
         return _conclude(config.objective, trainer, results, run_dir)
     finally:

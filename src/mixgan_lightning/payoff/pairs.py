@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mixgan_lightning.errors import GANError
+from mixgan_lightning import objectives
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.fakes import Fakes
@@ -54,7 +54,7 @@ class Pairs:
     def __init__(self, gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fakes) -> None:
         self.gan, self.generators, self.discriminators, self.fakes = gan, generators, discriminators, fakes
         self.scores: Scores | None = None
-        self._penalised: tuple[Any, list[Tensor]] | None = None
+        self._penalised: list[Tensor] | None = None
 
     def discriminator_losses(self, batch: Any) -> Tensor:
         """L_ij = what D_j minimises against G_i, without penalties: (Tu, Tv)."""
@@ -66,7 +66,7 @@ class Pairs:
             fake.append(self._score_fakes(discriminator, hands.fakes, batch))
         scores = Scores(self._real_parts(real), _by_generator(fake))
         self.scores = Scores([s.detach() for s in scores.real], [s.detach() for s in scores.fake])
-        self._penalised = (batch, self.fakes.penalised(hands.fakes))
+        self._penalised = self.fakes.penalised(hands.fakes)
         return self._matrix("discriminator_objective", (scores.real, scores.fake), (hands.latents, hands.batches))
 
     def generator_losses(self, batch: Any) -> Tensor:
@@ -77,14 +77,18 @@ class Pairs:
         beside = [real.beside(i) for i in range(len(fake))]
         return self._matrix("generator_objective", (fake, beside), (hands.latents, hands.batches))
 
-    def penalty(self, w_u: Tensor, w_v: Tensor) -> Tensor | None:
-        """The penalties on the batch that ``discriminator_losses`` has just played, weighted by the given weights.
+    def penalty(self, batch: Any, w_u: Tensor, w_v: Tensor) -> Tensor | None:
+        """The penalties, weighted by the given weights; None where the GAN has none.
 
-        ``full``: Σ_ij w_ui w_vj P_ij; ``split``: Σ_j w_vj P_j, the real batch against the joint fake batch.
+        ``full``: Σ_ij w_ui w_vj P_ij; ``split``: Σ_j w_vj P_j, the real batch against the joint fake batch. The fakes
+        are those that ``discriminator_losses`` has just played; new ones where a subclass played its own.
         """
-        if self._penalised is None:
+        opponents, self._penalised = self._penalised, None
+        if not self.gan.has_penalty:
             return None
-        (batch, opponents), self._penalised = self._penalised, None
+        if opponents is None:
+            with torch.no_grad():
+                opponents = self.fakes.penalised(self._deal(batch).fakes)
         shares = w_u if len(opponents) == len(w_u) else w_u.new_ones(1)
         terms = []
         for discriminator, w_j in zip(self.discriminators, w_v, strict=True):
@@ -126,11 +130,12 @@ class Pairs:
     def _matrix(self, rule: str, scored: tuple[list[Any], ...], given: tuple[list[Any], ...] = ()) -> Tensor:
         """A rule of the GAN applied to every pair: (Tu, Tv).
 
-        ``scored`` are, by generator, the scores of all discriminators; ``given`` what else the rule takes. The stock
-        rules take all discriminators' scores at once, (Tv, n_i) -> (Tv,); a user's own take one's, (n_i,) -> ().
+        ``scored`` are, by generator, the scores of all discriminators; ``given`` what else the rule takes. Our own
+        rules and objectives take all discriminators' scores at once, (Tv, n_i) -> (Tv,); a user's take one's.
         """
-        stock = getattr(type(self.gan), rule) is getattr(GAN, rule)
-        row = self._row_at_once if stock else self._row_one_by_one
+        ours = getattr(type(self.gan), rule) is getattr(GAN, rule)
+        ours = ours and type(self.gan.objective).__module__ == objectives.__name__
+        row = self._row_at_once if ours else self._row_one_by_one
         function, others = getattr(self.gan, rule), zip(*given, strict=True) if given else repeat(())
         return torch.stack(
             [
@@ -140,13 +145,7 @@ class Pairs:
         )
 
     def _row_at_once(self, function: Callable[..., Tensor], scores: Sequence[Any], others: Sequence[Any]) -> Tensor:
-        losses = function(*scores, *others)
-        if losses.shape != (len(self.discriminators),):
-            raise GANError(
-                f"{type(self.gan.objective).__name__} gave a loss of shape {tuple(losses.shape)} for scores of "
-                f"{len(self.discriminators)} discriminators; write its losses with .mean(-1): (…, N) -> (…)"
-            )
-        return losses
+        return function(*scores, *others)
 
     def _row_one_by_one(self, function: Callable[..., Tensor], scores: Sequence[Any], others: Sequence[Any]) -> Tensor:
         discriminators = range(len(self.discriminators))

@@ -1,0 +1,38 @@
+"""checkpoints/last.ckpt: on a schedule, at the end of training, and when it is interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Lightning's ModelCheckpoint with one file, last.ckpt, that is also written after the last epoch.
+
+    At the end of that epoch, not of training: by then an averaging callback has overwritten the raw weights, which a
+    resumed run goes on from.
+
+    Args:
+        dirpath: the folder.
+        every_n_epochs: how often.
+    """
+
+    def __init__(self, dirpath: str | Path, every_n_epochs: int = 1) -> None:
+        super().__init__(
+            dirpath,
+            filename="last",
+            enable_version_counter=False,  # one file, overwritten
+            every_n_epochs=every_n_epochs,
+            save_on_train_epoch_end=True,
+            save_on_exception=True,  # Ctrl-C included
+        )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save when it is due, and after the last epoch."""
+        super().on_train_epoch_end(trainer, pl_module)
+        out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
+        last = trainer.should_stop or out_of_steps or trainer.current_epoch + 1 == trainer.max_epochs
+        if last and (trainer.current_epoch + 1) % self._every_n_epochs:
+            trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")

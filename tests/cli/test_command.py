@@ -1,0 +1,101 @@
+"""What can go wrong on the command line ends in one readable line and exit code 1."""
+
+import pytest
+
+from mixgan_lightning.errors import ConfigurationError
+
+BAD = [
+    ("mixture.size=0", "size: expected a whole number of at least 1, got 0"),
+    ("mixture.size=-1", "size: expected a whole number of at least 1, got -1"),
+    ("mixture.size=1.5", "size: expected a whole number of at least 1, got 1.5"),
+    ("mixture.size=two", "size: expected a whole number of at least 1, got 'two'"),
+    ("mixture.num_discriminators=0", "num_discriminators: expected a whole number of at least 1, got 0"),
+    ("mixture.fakes=splt", "fakes: expected one of split, full, got 'splt'"),
+    ("mixture.entropy_weight=-0.1", "entropy_weight: expected a number of at least 0, got -0.1"),
+    ("mixture.n_critic=0", "n_critic: expected a whole number of at least 1, got 0"),
+    ("data.batch_size=9", "a batch of 9 is too small to split between 5 generators"),
+    ("data.batch_size=1438", "expected at least one batch of training data, 1438 samples"),
+    ("data.batch_size=0", "expected batch_size >= 1, a whole number, got 0"),
+    ("data.batch_size=many", "expected batch_size >= 1, a whole number, got 'many'"),
+    ("data.batch_size=1.5", "expected batch_size >= 1, a whole number, got 1.5"),
+    ("ckpt_path=no/such.ckpt", "no checkpoint at no/such.ckpt"),
+    ("gan._target_=no_such_module.GAN", "cannot build the GAN: Error locating target 'no_such_module.GAN'"),
+    ("gan.generator._target_=mixgan_lightning.networks.NoSuch", "locating target 'mixgan_lightning.networks.NoSuch'"),
+    ("gan.generator._target_=torch.nn.Linear", "cannot build the GAN: Error in call to target 'torch.nn"),
+    ("gan.optimizer.lr=fast", "configure_optimizers"),
+    ("gan.optimizer.lr=-1", "Invalid learning rate: -1"),
+    ("gan.latent_dim=0", "expected layers at least 1 wide"),
+    ("gan=dcgan data=gaussians_ring", "expected sample_shape (C, S, S) with 8 <= S <= 128, got (2,)"),
+    ("gan=dcgan data.image_size=7", "expected sample_shape (C, S, S) with 8 <= S <= 128, got (1, 7, 7)"),
+    ("gan=cdcgan data=gaussians_ring", "expected sample_shape (C, S, S) with 8 <= S <= 128, got (2,)"),
+    ("seed=-1", "seed: expected a whole number of at least 0, got -1"),
+    ("seed=first", "seed: expected a whole number of at least 0, got 'first'"),
+    ("seed=1.5", "seed: expected a whole number of at least 0, got 1.5"),
+    ("threads=0", "threads: expected a whole number of at least 1, got 0"),
+    ("threads=all", "threads: expected a whole number of at least 1, got 'all'"),
+    ("evaluate_every_n_epochs=0", "every_n_epochs: expected a whole number of at least 1, got 0"),
+    ("callbacks.quality.num_samples=0", "num_samples: expected a whole number of at least 1, got 0"),
+    ("trainer.precision=half", "Precision 'half' is invalid"),
+    ("trainer.accelerator=abacus", "abacus"),
+    ("+trainer.epochs=3", "unexpected keyword argument 'epochs'"),
+    ("+trainer.strategy=ddp", "use strategy='ddp_find_unused_parameters_true'"),
+    ("hydra.run.dir=/proc/no", "/proc/no"),
+    ("seed", "cannot read 'seed': expected key=value"),
+    ("seed=1,2", "To sweep over it, add --multirun"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[arguments for arguments, _ in BAD])
+def test_bad_input_ends_in_one_line_that_names_it(arguments, message, tiny_train, one_line, tmp_path):
+    assert message in one_line(tiny_train(*arguments.split()))
+    assert not (tmp_path / "run" / "checkpoints").exists()  # before the first step
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "missing generators.components.2."),
+        (["mixture.size=2", "gan.generator.hidden=[32,64]"], "generators.components.0.body.0.weight: (64, "),
+        (["mixture.size=2", "gan=dcgan"], "missing generators.components.0.project.0.weight"),
+        (["mixture.size=2", "data=gaussians_ring"], "generators.components.0.head.weight: (64, 64) in the checkpoint"),
+    ],
+)
+def test_a_checkpoint_of_another_architecture_is_refused(arguments, message, run_of, tiny_train, one_line):
+    line = one_line(tiny_train(f"ckpt_path={run_of('mixture.size=2')}/checkpoints/last.ckpt", *arguments))
+    assert "the checkpoint holds another architecture than the model" in line
+    assert message in line
+    assert "use the same gan=, mixture.size= and data=" in line
+
+
+@pytest.mark.parametrize("command", ["mixgan-train", "mixgan-sample"])
+def test_a_file_that_is_no_checkpoint_is_refused(command, tiny_train, mixgan_sample, one_line, tmp_path):
+    (tmp_path / "picture.ckpt").write_bytes(b"\x89PNG and so on")
+    run = tiny_train if command == "mixgan-train" else mixgan_sample
+    assert "picture.ckpt cannot be read as a checkpoint" in one_line(run("ckpt_path=picture.ckpt"), command)
+
+
+def test_verbose_shows_the_traceback(tiny_train):
+    with pytest.raises(ConfigurationError, match="size: expected a whole number"):
+        tiny_train("verbose=true", "mixture.size=0")
+
+
+def test_verbose_shows_the_traceback_of_a_misspelt_key_too(tiny_train):
+    with pytest.raises(Exception, match=r"Could not override 'mixture\.sise'"):
+        tiny_train("verbose=True", "mixture.sise=0")
+
+
+def test_an_error_of_the_users_own_code_keeps_its_traceback(tiny_train, tmp_path):
+    (tmp_path / "buggy.py").write_text(
+        "import pytorch_lightning as pl\n"
+        "class Buggy(pl.Callback):\n"
+        "    def on_train_start(self, trainer, pl_module):\n"
+        "        raise ZeroDivisionError('mine')\n"
+    )
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        tiny_train("+callbacks.mine._target_=buggy.Buggy")
+
+
+def test_in_a_shell_there_is_one_line_on_stderr_and_nothing_else(shell, one_line):
+    ran = shell("mixgan-train", "mixture.sise=3", "hydra.run.dir=run")
+    assert "did you mean 'mixture.size'?" in one_line(ran)
+    assert ran.out == ""

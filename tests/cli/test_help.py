@@ -1,0 +1,86 @@
+"""What --help promises, and what README and docs show, works."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
+GROUPS = sorted(
+    folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("hydra", "__pycache__")
+)
+
+
+@pytest.fixture
+def train_help(mixgan_train, tmp_path):
+    ran = mixgan_train("--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert not list(tmp_path.iterdir())
+    return ran.out
+
+
+def test_help_lists_every_group_with_its_alternatives(train_help):
+    for group in GROUPS:
+        alternatives = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        assert f"\n{group}: {', '.join(alternatives)}\n" in train_help, group
+
+
+def test_help_lists_every_option(train_help):
+    for option in ("size: 5", "max_epochs:", "batch_size: 64", "ckpt_path: null", "seed: 0", "lr: "):
+        assert option in train_help
+
+
+@pytest.mark.parametrize("command", ["mixgan-train", "mixgan-sample"])
+def test_help_fits_into_100_columns_and_shows_examples(command, mixgan_train, mixgan_sample):
+    ran = (mixgan_train if command == "mixgan-train" else mixgan_sample)("--help")
+    assert ran.code == 0
+    assert max(map(len, ran.out.splitlines())) <= 100
+    assert ran.out.startswith(command)
+    assert ran.out.count(f"  {command}") >= 3
+    assert "Options\n" in ran.out or "options" in ran.out
+    assert "$" not in re.sub(r"\$\{[a-z_.:]+\}", "", ran.out)  # no placeholder of the template is left
+
+
+def composed(words, config_name):
+    """The config of a command line; ``a|b`` stands for either."""
+    words = [word for word in words if word not in ("-m", "--help")]
+    overrides = [
+        f"{key}={value.split(',')[0].split('|')[0]}" for key, _, value in (word.partition("=") for word in words)
+    ]
+    overrides = [word for word in overrides if not word.startswith("hydra.")]
+    with initialize_config_module("mixgan_lightning.conf", version_base="1.3"):
+        return compose(config_name, overrides=overrides)
+
+
+def test_the_most_used_options_exist(train_help):
+    lines = train_help.split("Most used options\n")[1].split("\n\n")[0]
+    options = lines.split()
+    assert len(options) >= 8
+    for option in options:
+        composed([option], "train")
+
+
+def shown_commands():
+    """Each ``mixgan-…`` line of a code block in README, docs and --help."""
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), CONF / "hydra/help/mixgan.yaml"):
+        text = path.read_text()
+        blocks = re.findall(r"^```.*?$(.*?)^```", text, re.M | re.S) if path.suffix == ".md" else [text]
+        for line in "\n".join(blocks).splitlines():
+            found = re.match(r"\s*(?:pip install \.\s*&& )?(mixgan-(?:train|sample))(.*)", line)
+            if found and "searchpath" not in line:
+                words = shlex.split(re.split(r"   +| #", found[2])[0].replace("…", "etc"))
+                yield pytest.param(
+                    found[1].removeprefix("mixgan-"), words, id=f"{path.name}: {found[1]} {' '.join(words)}"
+                )
+
+
+@pytest.mark.parametrize(("config_name", "words"), list(shown_commands()))
+def test_commands_that_are_shown_compose(config_name, words):
+    composed(words, config_name)
+
+
+def test_commands_are_shown_at_all():
+    assert len(list(shown_commands())) >= 5

@@ -1,0 +1,164 @@
+"""Every file of conf/ composes, and what it describes can be built and trained for two steps."""
+
+import re
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from mixgan_lightning import GAN, MixGANModule, mix
+from mixgan_lightning.cli import train
+from mixgan_lightning.gan_factory import plain, resolve
+
+CONF = Path(__file__).parents[1] / "conf"
+TINY = ["logger=csv", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "trainer.accelerator=cpu"]
+
+
+def alternatives(group):
+    """Every file of a group, those in nested folders as ``folder/name``."""
+    found = sorted(path.relative_to(CONF / group).with_suffix("").as_posix() for path in (CONF / group).rglob("*.yaml"))
+    assert found, group
+    return found
+
+
+GROUPS = sorted(
+    folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("hydra", "__pycache__")
+)
+
+
+@pytest.fixture
+def composed(tmp_path):
+    """``composed(*overrides)``: mixgan-train's config, its run in the test's own folder."""
+
+    def compose_train(*overrides):
+        with initialize_config_module("mixgan_lightning.conf", version_base="1.3"):
+            return compose("train", overrides=[f"run_dir={tmp_path}/run", *overrides])
+
+    return compose_train
+
+
+@pytest.mark.parametrize("choice", [f"{group}={name}" for group in GROUPS for name in alternatives(group)])
+def test_every_alternative_composes_and_resolves(choice, composed):
+    config = composed(choice)
+    OmegaConf.resolve(config)
+    assert not OmegaConf.missing_keys(config)
+
+
+def test_the_groups_are_those_of_the_design():
+    assert {"callbacks", "data", "experiment", "gan", "logger", "mixture", "trainer"} <= set(GROUPS)
+    assert {"mlp", "dcgan", "cdcgan"} <= set(alternatives("gan"))
+    assert {"single", "mix3", "mix5", "mix10", "mix20"} <= set(alternatives("mixture"))
+    assert {"digits", "gaussians_ring", "gaussians_grid"} <= set(alternatives("data"))
+    assert {"default", "wandb", "csv"} <= set(alternatives("logger"))
+
+
+def test_the_defaults_are_those_of_the_design(composed):
+    config = composed()
+    assert (config.mixture.size, config.mixture.entropy_weight, config.mixture.fakes) == (5, 0.01, "split")
+    assert config.gan.optimizer.fused
+    assert (config.seed, config.ckpt_path, config.verbose) == (0, None, False)
+    assert config.objective == "quality/inception_score/mean"
+
+
+@pytest.mark.parametrize("name", alternatives("data"))
+def test_every_dataset_gives_batches_of_the_shape_that_it_declares(name, composed):
+    config = composed(f"data={name}")
+    data = instantiate(config.data)
+    data.setup()
+    batch = next(iter(data.train_dataloader()))
+    images = batch if isinstance(batch, torch.Tensor) else batch[0]
+    assert images.shape == (config.data.batch_size, *config.sample_shape)
+    assert config.num_classes == data.num_classes
+    if config.bounded:
+        assert images.abs().max() <= 1
+
+
+@pytest.mark.parametrize(("name", "size"), [("single", 1), ("mix3", 3), ("mix5", 5), ("mix10", 10), ("mix20", 20)])
+def test_every_mixture_is_of_its_size(name, size, composed):
+    config = composed(f"mixture={name}")
+    model = mix(config.gan, **plain(config.mixture))
+    assert len(model.generators) == len(model.discriminators) == size
+    assert model.entropy_weight == 0.01
+
+
+def settings_of(name):
+    """A GAN on the data that it is for, and on images of two sizes where it makes images."""
+    on_images = [["data=digits", f"data.image_size={side}"] for side in (8, 16)]
+    if "dcgan" in name:
+        return on_images
+    return [*on_images, ["data=gaussians_ring"], ["data=gaussians_grid"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [(name, setting) for name in alternatives("gan") for setting in settings_of(name)]
+)
+def test_every_gan_trains_on_the_data_that_it_is_for(name, setting, composed, make_trainer):
+    config = composed(f"gan={name}", "mixture.size=2", *setting)
+    assert isinstance(resolve(config.gan)(), GAN)
+    model = mix(config.gan, **plain(config.mixture))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    make_trainer(max_steps=4).fit(model, datamodule=instantiate(config.data))
+    images, _ = model.sample(3, seed=0)
+    assert images.shape == (3, *config.sample_shape)
+    if config.bounded:
+        assert images.abs().max() <= 1
+    moved = [key for key, value in model.state_dict().items() if not torch.equal(value, before[key])]
+    assert any(key.startswith("generators.components.1.") for key in moved)
+    assert any(key.startswith("discriminators.components.0.") for key in moved)
+
+
+@pytest.mark.parametrize("data", alternatives("data"))
+def test_trainer_callbacks_and_csv_logger_are_built_for_every_dataset(data, composed, tmp_path):
+    config = composed(f"data={data}", "logger=csv")
+    callbacks = [instantiate(callback) for callback in config.callbacks.values()]
+    assert all(isinstance(callback, pl.Callback) for callback in callbacks)
+    logger = instantiate(config.logger.csv)
+    trainer = instantiate(config.trainer, callbacks=callbacks, logger=logger)
+    assert isinstance(trainer, pl.Trainer)
+    assert trainer.default_root_dir == f"{tmp_path}/run"
+    assert logger.log_dir.rstrip("/") == f"{tmp_path}/run"
+
+
+@pytest.mark.parametrize("name", alternatives("logger"))
+def test_every_logger_is_built(name, composed, monkeypatch):
+    import wandb
+
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    config = composed(f"logger={name}")
+    try:
+        loggers = [instantiate(logger) for logger in config.logger.values()]
+        kinds = {type(logger).__name__ for logger in loggers}
+        assert kinds == ({"CSVLogger"} if name == "csv" else {"CSVLogger", "WandbLogger"})
+    finally:
+        wandb.finish()
+    if name != "csv":
+        assert config.logger.wandb.mode == ("online" if name == "wandb" else "offline")
+
+
+@pytest.mark.parametrize("name", alternatives("experiment"))
+def test_every_experiment_runs_two_steps(name, composed, tmp_path, capsys):
+    objective = train.train(composed(f"experiment={name}", *TINY))
+    assert isinstance(objective, float)
+    assert (tmp_path / "run" / "results.json").exists()
+    assert (tmp_path / "run" / "samples" / "epoch_0001.png").exists()
+    MixGANModule.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+
+
+@pytest.mark.parametrize("name", alternatives("experiment"))
+def test_an_experiment_overrides_and_defines_no_network_of_its_own(name):
+    """What is new belongs into a group; an experiment only chooses and sets."""
+    text = (CONF / "experiment" / f"{name}.yaml").read_text()
+    assert text.startswith("# @package _global_\n")
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: path.relative_to(CONF).as_posix())
+def test_every_target_exists(path):
+    """Those that no test above builds, too."""
+    from hydra.utils import get_object
+
+    for target in re.findall(r"_target_: *([\w.]+)", path.read_text()):
+        assert callable(get_object(target)), target
