@@ -170,3 +170,5 @@ def test_overridden_rules_train_and_sample_and_auxiliary_networks_learn(fit, toy
 def test_a_class_where_an_object_is_wanted_is_told(toy_networks, name, given):
     with pytest.raises(GANError, match=rf"{name}: expected an object, got the class {given.__name__}; write"):
         GAN(*toy_networks(), **{name: given})
+    with pytest.raises(GANError, match=rf"{name}: expected an object of .* got 'hinge'"):
+        GAN(*toy_networks(), **{name: "hinge"})

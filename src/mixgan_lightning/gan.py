@@ -77,9 +77,11 @@ class GAN(nn.Module):
                 raise GANError(f"{player}: expected a built network (nn.Module), got {network!r}; build it first")
         self.generator = generator
         self.discriminator = discriminator
-        for name, given in (("objective", objective), ("penalty", penalty)):
+        for name, given, method in (("objective", objective, "generator_loss"), ("penalty", penalty, "constrain")):
             if isinstance(given, type):
                 raise GANError(f"{name}: expected an object, got the class {given.__name__}; write {given.__name__}()")
+            if given is not None and not hasattr(given, method):
+                raise GANError(f"{name}: expected an object of mixgan_lightning's {name} classes, got {given!r}")
         self.objective = objective or NonSaturating()
         self.latent_dim = latent_dim
         self.smoothness = penalty or Penalty()
