@@ -172,3 +172,10 @@ def test_a_class_where_an_object_is_wanted_is_told(toy_networks, name, given):
         GAN(*toy_networks(), **{name: given})
     with pytest.raises(GANError, match=rf"{name}: expected an object of .* got 'hinge'"):
         GAN(*toy_networks(), **{name: "hinge"})
+
+
+def test_a_built_optimiser_is_told(toy_networks):
+    generator, discriminator = toy_networks()
+    built = torch.optim.Adam(generator.parameters())
+    with pytest.raises(GANError, match=r"optimizer: expected a function of parameters, such as partial"):
+        GAN(generator, discriminator, optimizer=built)

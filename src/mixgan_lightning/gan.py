@@ -82,6 +82,10 @@ class GAN(nn.Module):
                 raise GANError(f"{name}: expected an object, got the class {given.__name__}; write {given.__name__}()")
             if given is not None and not hasattr(given, method):
                 raise GANError(f"{name}: expected an object of mixgan_lightning's {name} classes, got {given!r}")
+        if isinstance(optimizer, Optimizer) or isinstance(discriminator_optimizer, Optimizer):
+            raise GANError(
+                "optimizer: expected a function of parameters, such as partial(Adam, lr=2e-4), got a built one"
+            )
         self.objective = objective or NonSaturating()
         self.latent_dim = latent_dim
         self.smoothness = penalty or Penalty()

@@ -150,8 +150,9 @@ class MixtureModule(pl.LightningModule):
         if cls.make_gan is MixtureModule.make_gan and make_gan is None:
             if saved.get("make_gan") is None:
                 raise CheckpointError(
-                    f"{checkpoint_path} does not say how to build its GAN (it was a lambda, a local function or a "
-                    "subclass); pass make_gan=..., or call load_from_checkpoint on your own class"
+                    f"{checkpoint_path} does not say how to build its GAN (it was a lambda, a local function, a class "
+                    "of the script itself, or a subclass of MixGANModule); pass make_gan=..., "
+                    "or call load_from_checkpoint on your own class"
                 )
             check_trusted(saved["make_gan"])
         if "n_critic" not in options:

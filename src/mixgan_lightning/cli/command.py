@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     Expected failures print ``mixgan-…: message`` and exit with 1; ``verbose=true`` shows their traceback.
     """
     sys.path.insert(0, os.getcwd())  # the user's own classes, as with `python script.py`
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # what cannot be imported we say ourselves
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions of composing the config reach us, whole
     with _readable(config_name):
         hydra.main(version_base="1.3", config_path=CONFIGS, config_name=config_name)(_quietly(task, config_name))()

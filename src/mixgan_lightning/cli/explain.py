@@ -58,11 +58,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _missing_config(error: MissingConfigException) -> str:
     missing = str(error.missing_cfg_file)
     folder, _, name = missing.rpartition("/")
-    group, prefix, options = folder, "", list(error.options or [])
+    group, options = folder, list(error.options or [])
     if not folder.startswith("hydra/"):  # experiment=ring/mix5: the group is experiment, whose folders nest
         group, _, name = missing.partition("/")
-        prefix = f"{folder}/".removeprefix(f"{group}/")
-        options = sorted({*(prefix + option for option in options), *_alternatives(group)})
+        nested = folder != group  # Hydra's options are then another folder's
+        options = sorted({*_alternatives(group), *([] if nested else options)}) or options
     available = ", ".join(options)
     return f"{group}={name}: there is no such {group}{_nearest(name, options)} (available: {available})"
 

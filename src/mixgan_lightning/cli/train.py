@@ -55,6 +55,9 @@ def train(config: DictConfig) -> float | None:
         start = time.perf_counter()
         _fit(trainer, model, datamodule, config.ckpt_path)
         seconds = time.perf_counter() - start
+        if config.ckpt_path is not None and model.played.images_seen == seen_before:
+            done = trainer.current_epoch
+            print(f"nothing was left to train: {done} epochs are done; set trainer.max_epochs above that to go on")
         model.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU: measure where it was trained
         results = _results(trainer, model, seconds, seen_before)
         return _conclude(config.objective, trainer, results, run_dir)
@@ -136,7 +139,7 @@ def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float, seen_befo
 
 def _log_objective(logger: Logger, objective: float, trainer: pl.Trainer, images_seen: int) -> None:
     values = {log_names.OBJECTIVE: objective, log_names.IMAGES_SEEN: float(images_seen)}
-    logger.log_metrics(values, step=trainer.global_step)
+    logger.log_metrics(values, step=trainer.fit_loop.total_batch_idx)  # batches, as all that Lightning logs
     logger.save()
 
 
