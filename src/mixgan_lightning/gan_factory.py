@@ -188,8 +188,13 @@ def _instantiate(config: Mapping[Any, Any]) -> Any:
             cause = cause.__cause__
         if isinstance(cause, MixGANError):
             raise cause from None  # `from error` would close a circle: the error came from the cause
-        what = str(error).splitlines()[0].partition(", set env var")[0].rstrip(":")
-        raise ConfigurationError(f"cannot build the GAN: {what}: {type(cause).__name__}: {cause}") from error
+        raise ConfigurationError(f"cannot build the GAN: {failure(error, cause)}") from error
+
+
+def failure(error: InstantiationException, cause: BaseException) -> str:
+    """What Hydra could not build, without its advice, and why."""
+    what = str(error).splitlines()[0].partition(", set env var")[0].rstrip(":")
+    return f"{what}: {type(cause).__name__}: {cause}"
 
 
 def _exists(module: str) -> bool:

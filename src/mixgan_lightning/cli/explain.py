@@ -24,6 +24,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 from mixgan_lightning.errors import MixGANError
+from mixgan_lightning.gan_factory import failure
 
 
 def explain(error: BaseException, config_name: str) -> str:
@@ -42,8 +43,7 @@ def explain(error: BaseException, config_name: str) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key}=… is needed (--help shows an example)"
     if isinstance(error, InstantiationException):
-        what = str(error).splitlines()[0].partition(", set env var")[0].rstrip(":")
-        return _one_line(f"{what}: {type(causes[-1]).__name__}: {causes[-1]}")
+        return _one_line(failure(error, causes[-1]))
     return _one_line(str(error))
 
 
