@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mixgan_lightning.errors import CheckpointError
+from mixgan_lightning.errors import CheckpointError, ConfigurationError
 
 KEY = "mixgan_lightning"  # our own entry in Lightning's checkpoint
 VERSION = 1
@@ -41,6 +41,27 @@ def read(path: str | Path) -> dict[str, Any]:
             f"reads {VERSION}); upgrade the package"
         )
     return checkpoint
+
+
+def choose(contents: Mapping[str, Any], weights: str | None = None) -> tuple[dict[str, Any], str]:
+    """The state of a checkpoint's model and which weights it is of: "ema" (averaged) or "raw".
+
+    Args:
+        contents: what ``read`` gives.
+        weights: "raw" where training would go on, "ema" what a callback averaged; default: ema, where there are any.
+
+    Raises:
+        ConfigurationError: for anything else.
+        CheckpointError: when the checkpoint holds no averaged weights.
+    """
+    averaged = "current_model_state" in contents  # Lightning's averaging callbacks keep the raw weights there
+    if weights not in ("ema", "raw", None):
+        raise ConfigurationError(f"weights: expected ema, raw or null, got {weights!r}")
+    if weights == "ema" and not averaged:
+        raise CheckpointError("weights=ema: the checkpoint holds raw weights alone; leave weights out")
+    if weights == "raw" and averaged:
+        return contents["current_model_state"], "raw"
+    return contents["state_dict"], "ema" if averaged else "raw"
 
 
 def check_state(module: nn.Module, state: Mapping[str, Any]) -> None:

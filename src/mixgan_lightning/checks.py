@@ -85,6 +85,10 @@ def check_trainer(trainer: pl.Trainer) -> None:
             "plain DDP waits for gradients of the player that is not playing; "
             "use strategy='ddp_find_unused_parameters_true'"
         )
+    if isinstance(strategy, DDPStrategy) and strategy._layer_sync is not None and strategy.root_device.type == "cpu":
+        raise ConfigurationError(
+            "sync_batchnorm=true: torch's SyncBatchNorm works on GPUs only; set sync_batchnorm=false on the CPU"
+        )
     if trainer.precision in ("16-mixed", "16-true", "bf16-true"):
         raise ConfigurationError(
             f"precision={trainer.precision!r}: a loss scaler cannot serve two players, and a step of the "

@@ -30,6 +30,20 @@ class Conditions(NamedTuple):
     labels: Tensor | None
 
 
+def images_of(batch: Any) -> Tensor:
+    """The images of a batch: the batch itself, or the first entry of a sequence.
+
+    Raises:
+        DataError: for anything else.
+    """
+    if not isinstance(batch, Tensor | tuple | list) or not len(batch):
+        raise DataError(
+            f"expected batches of images, or (images, labels), got {type(batch).__name__}; override GAN.images "
+            "(and GAN.labels) to say where they stand in it"
+        )
+    return batch if isinstance(batch, Tensor) else batch[0]
+
+
 class GAN(nn.Module):
     """Two networks and the rules of their game; override a method to change a rule.
 
@@ -99,12 +113,7 @@ class GAN(nn.Module):
 
     def images(self, batch: Any) -> Tensor:
         """The real images of a batch, (N, *sample shape). Override where they stand elsewhere."""
-        if not isinstance(batch, Tensor | tuple | list) or not len(batch):
-            raise DataError(
-                f"expected batches of images, or (images, labels), got {type(batch).__name__}; override GAN.images "
-                "(and GAN.labels) to say where they stand in it"
-            )
-        return batch if isinstance(batch, Tensor) else batch[0]
+        return images_of(batch)
 
     def labels(self, batch: Any) -> Tensor | None:
         """The labels of a batch, (N,); None for an unconditional GAN."""

@@ -27,13 +27,23 @@ def weight(player: str, i: int) -> str:
 
 INCEPTION_SCORE_MEAN = "quality/inception_score/mean"
 INCEPTION_SCORE_STD = "quality/inception_score/std"  # population sd over the splits
-FRECHET_DISTANCE = "quality/fid"  # to held-out real data, in the features of the inception score
+FRECHET_DISTANCE = "quality/fid"  # to real data, in the features of the inception score
+KERNEL_DISTANCE_MEAN = "quality/kid/mean"
+KERNEL_DISTANCE_STD = "quality/kid/std"  # population sd over the subsets
+PRECISION = "quality/precision"  # share of samples within the real data's manifold
+RECALL = "quality/recall"  # share of real data within the samples' manifold
 NEAREST_TRAINING_IMAGE = (
     "quality/nearest_training_image"  # mean distance; smaller than real held-out data's: memorising
 )
 MODES_COVERED = "quality/modes"
 GOOD_SHARE = "quality/good_share"  # within 3 sd of a mode
 REVERSE_KL = "quality/reverse_kl"  # of the good samples' modes from uniform, nats
+
+
+def of_component(i: int, name: str) -> str:
+    """A measured value of generator i alone."""
+    return name.replace("quality/", f"quality/component/{i}/", 1)
+
 
 SAMPLES_MIXTURE = "samples/mixture"
 
@@ -49,6 +59,10 @@ TITLES = {  # of the measured values, for people
     INCEPTION_SCORE_MEAN: "inception score",
     INCEPTION_SCORE_STD: "sd over splits",
     FRECHET_DISTANCE: "Fréchet distance",
+    KERNEL_DISTANCE_MEAN: "kernel distance",
+    KERNEL_DISTANCE_STD: "sd over subsets",
+    PRECISION: "precision",
+    RECALL: "recall",
     NEAREST_TRAINING_IMAGE: "nearest training image",
     MODES_COVERED: "modes",
     GOOD_SHARE: "good samples",
@@ -62,5 +76,5 @@ def title(name: str) -> str:
 
 
 def said(values: Mapping[str, float]) -> str:
-    """Measured values as one short line."""
-    return ", ".join(f"{title(name)} {value:.3g}" for name, value in values.items() if name != INCEPTION_SCORE_STD)
+    """Measured values as one short line, without standard deviations."""
+    return ", ".join(f"{title(name)} {value:.3g}" for name, value in values.items() if not name.endswith("/std"))

@@ -131,7 +131,13 @@ class MixtureModule(pl.LightningModule):
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: str | Path, map_location: Any = None, *, make_gan: MakeGAN | None = None, **options: Any
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = None,
+        *,
+        make_gan: MakeGAN | None = None,
+        weights: str | None = None,
+        **options: Any,
     ) -> Self:
         """A model from a checkpoint; no code that the file holds is executed.
 
@@ -140,6 +146,7 @@ class MixtureModule(pl.LightningModule):
             map_location: the device to move the model to; default: the CPU.
             make_gan: the factory, where the checkpoint does not know it (a lambda or a local function), or where it
                 is not trusted.
+            weights: of a run with averaged weights, "ema" (the default) or "raw".
             options: other arguments of the constructor, to override the saved ones.
 
         Raises:
@@ -162,5 +169,5 @@ class MixtureModule(pl.LightningModule):
             saved = {key: value for key, value in saved.items() if key in parameters}
         model = cls(**saved | options | ({} if make_gan is None else {"make_gan": make_gan}))
         model.on_load_checkpoint(contents)
-        model.load_state_dict(contents["state_dict"])
+        model.load_state_dict(checkpoints.choose(contents, weights)[0])
         return model if map_location is None else model.to(map_location)

@@ -15,6 +15,7 @@ from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.optimizers import OwnOptimizer, player_optimizers
 from mixgan_lightning.payoff import Fakes, FullFakes, Pairs, SplitFakes, expectation
+from mixgan_lightning.processes import part_random_streams
 from mixgan_lightning.schedule import Schedule, as_schedule
 from mixgan_lightning.schedule import spec_of as schedule_spec
 
@@ -195,6 +196,10 @@ class MixGANModule(MixtureModule):
         checks.check_data_loaded(self.trainer, self.pairs.fakes.smallest_batch(len(self.generators)))
         self._first_batch_checked = False
 
+    def on_train_start(self) -> None:
+        """Several processes draw latents of their own."""
+        part_random_streams(self.device)
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Look at the first batch before the first step; count what is seen."""
         if not self._first_batch_checked:
@@ -203,7 +208,8 @@ class MixGANModule(MixtureModule):
         self.played.images_seen += len(self.gan.images(batch)) * self.trainer.world_size
         labels = None if self.gan.num_classes is None else self.gan.labels(batch)
         if labels is not None:
-            self.label_counts += torch.bincount(labels, minlength=len(self.label_counts))
+            seen = torch.bincount(labels, minlength=len(self.label_counts))
+            self.label_counts += self.trainer.strategy.reduce(seen, reduce_op="sum")  # over all processes
 
     def on_train_epoch_end(self) -> None:
         """Step the schedulers that go by epochs."""

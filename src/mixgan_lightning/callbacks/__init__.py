@@ -1,8 +1,8 @@
 """Lightning callbacks, one a file."""
 
+from mixgan_lightning.callbacks.ema import EMA
 from mixgan_lightning.callbacks.inception_score import InceptionScoreCallback
 from mixgan_lightning.callbacks.last_checkpoint import LastCheckpoint
-from mixgan_lightning.callbacks.measures import FrechetMeasure, NearestTrainingImageMeasure
 from mixgan_lightning.callbacks.mixture_monitor import MixtureMonitor
 from mixgan_lightning.callbacks.mode_coverage import ModeCoverageCallback
 from mixgan_lightning.callbacks.progress_bar import ProgressBar
@@ -10,12 +10,11 @@ from mixgan_lightning.callbacks.quality import QualityCallback
 from mixgan_lightning.callbacks.sample_grid import SampleGrid
 
 __all__ = [
-    "FrechetMeasure",
+    "EMA",
     "InceptionScoreCallback",
     "LastCheckpoint",
     "MixtureMonitor",
     "ModeCoverageCallback",
-    "NearestTrainingImageMeasure",
     "ProgressBar",
     "QualityCallback",
     "SampleGrid",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from torch import nn
 
-from mixgan_lightning.callbacks.measures import InceptionScoreMeasure, Measure
-from mixgan_lightning.callbacks.quality import QualityCallback
+from mixgan_lightning.callbacks.quality import QualityCallback, QualityOptions
+from mixgan_lightning.evaluation import InceptionScoreMeasure, Measure
 
 MANY_SAMPLES = 5_000  # below it a split would hold too few samples for its score to mean anything
 
@@ -19,9 +20,8 @@ class InceptionScoreCallback(QualityCallback):
         features: images -> logits; the network that the score is computed with.
         num_samples: 50,000 as in the paper; None: as many as there are held-out real samples.
         splits: default: 10 as in the paper, 1 below 5,000 samples and for num_samples=None.
-        every_n_epochs: how often.
-        seed: of the samples.
-        also: other measures of the same samples.
+        also: other measures of the same samples, in the same pass.
+        options: of `QualityCallback`: every_n_epochs, every_n_steps, seed, components, weights.
 
     Example:
         >>> from mixgan_lightning.features import DigitsClassifier
@@ -33,10 +33,9 @@ class InceptionScoreCallback(QualityCallback):
         features: nn.Module,
         num_samples: int | None = 50_000,
         splits: int | None = None,
-        every_n_epochs: int = 1,
-        seed: int = 0,
         also: Sequence[Measure] = (),
+        **options: Unpack[QualityOptions],
     ) -> None:
         if splits is None:
             splits = 10 if num_samples is not None and num_samples >= MANY_SAMPLES else 1
-        super().__init__([InceptionScoreMeasure(features, splits), *also], num_samples, every_n_epochs, seed)
+        super().__init__([InceptionScoreMeasure(splits), *also], num_samples, features, **options)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from mixgan_lightning.callbacks.occasion import is_last_epoch
+
 
 class LastCheckpoint(ModelCheckpoint):
     """Lightning's ModelCheckpoint with one file, last.ckpt, that is also written after the last epoch.
@@ -32,7 +34,5 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save when it is due, and after the last epoch."""
         super().on_train_epoch_end(trainer, pl_module)
-        out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
-        last = trainer.should_stop or out_of_steps or trainer.current_epoch + 1 == trainer.max_epochs
-        if last and (trainer.current_epoch + 1) % self._every_n_epochs:
+        if is_last_epoch(trainer) and (trainer.current_epoch + 1) % self._every_n_epochs:
             trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import pytorch_lightning as pl
+from collections.abc import Callable
+from typing import Any, Unpack
 
-from mixgan_lightning.callbacks.measures import ModeCoverageMeasure
-from mixgan_lightning.callbacks.quality import QualityCallback
+import torch
+from torch import Tensor
+
+from mixgan_lightning.callbacks.quality import QualityCallback, QualityOptions
 from mixgan_lightning.data import PlanarGaussians
 from mixgan_lightning.errors import DataError
-from mixgan_lightning.mixture_module import MixtureModule
+from mixgan_lightning.evaluation import ModeCoverageMeasure, Scoring
 
 
 class ModeCoverageCallback(QualityCallback):
@@ -18,18 +21,18 @@ class ModeCoverageCallback(QualityCallback):
 
     Args:
         num_samples: 2,500 as in PacGAN.
-        every_n_epochs: how often.
-        seed: of the samples.
+        options: of `QualityCallback`: every_n_epochs, every_n_steps, seed, components, weights.
     """
 
-    def __init__(self, num_samples: int = 2_500, every_n_epochs: int = 1, seed: int = 0) -> None:
-        super().__init__([], num_samples, every_n_epochs, seed)
+    def __init__(self, num_samples: int = 2_500, **options: Unpack[QualityOptions]) -> None:
+        super().__init__([], num_samples, **options)
 
-    def prepare(self, module: MixtureModule, datamodule: pl.LightningDataModule | None) -> None:
+    def observe(self, datamodule: Any, images: Callable[[Any], Tensor], device: torch.device) -> None:
         """Learn the modes from the datamodule."""
         if not isinstance(datamodule, PlanarGaussians):
             raise DataError(
                 f"ModeCoverageCallback counts modes of GaussiansRing or GaussiansGrid, got {type(datamodule).__name__}"
             )
-        self.measures = [ModeCoverageMeasure(datamodule.centers, datamodule.sd)]
-        super().prepare(module, datamodule)
+        measure = ModeCoverageMeasure(datamodule.centers, datamodule.sd)
+        self.scoring = Scoring([measure], None, self.scoring.num_samples)
+        super().observe(datamodule, images, device)

@@ -1,11 +1,14 @@
-"""The progress bar of a run: short enough for 80 columns."""
+"""The progress bars of a run: short enough for 80 columns."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
+from tqdm import tqdm
 
 from mixgan_lightning import log_names
 
@@ -17,3 +20,24 @@ class ProgressBar(RichProgressBar):
         """w_uᵀ F w_v, as last logged."""
         payoff = trainer.callback_metrics.get(log_names.PAYOFF_VALUE)
         return {} if payoff is None else {"payoff": f"{float(payoff):.3g}"}
+
+
+@contextmanager
+def scoring_bar(trainer: pl.Trainer, total: int, title: str) -> Iterator[Callable[[int], object]]:
+    """A bar of its own while samples are scored: beneath the training's Rich bar, or tqdm's; told how many are done.
+
+    None where the Trainer shows none, and on other processes than the first.
+    """
+    training: Any = trainer.progress_bar_callback
+    if training is None or training.is_disabled or not trainer.is_global_zero:
+        yield lambda done: None
+    elif isinstance(training, RichProgressBar) and training.progress is not None and not training._progress_stopped:
+        shown = training.progress
+        task = shown.add_task(title, total=total)
+        try:
+            yield lambda done: shown.update(task, completed=done)
+        finally:
+            shown.remove_task(task)
+    else:
+        with tqdm(total=total, desc=title, unit=" samples", leave=False, disable=None) as bar:
+            yield lambda done: bar.update(done - bar.n)

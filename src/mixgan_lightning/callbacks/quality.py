@@ -2,110 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities import rank_zero_warn
-from torch import Tensor
+from torch import Tensor, nn
 
 from mixgan_lightning import checks, log_names
-from mixgan_lightning.callbacks.measures import Measure
-from mixgan_lightning.callbacks.real_data import LOADERS, Split, real_batches
-from mixgan_lightning.errors import DataError
+from mixgan_lightning.callbacks.ema import Weights, holding, weights_at_hand
+from mixgan_lightning.callbacks.occasion import Occasion
+from mixgan_lightning.callbacks.progress_bar import scoring_bar
+from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.evaluation import DrawnSamples, Measure, RealSamples, Scoring
+from mixgan_lightning.evaluation.scoring import Progress, unseen
 from mixgan_lightning.mixture_module import MixtureModule
-from mixgan_lightning.sampling import own_stream
+from mixgan_lightning.processes import with_equal_buffers
+from mixgan_lightning.sampling import Sampler
+
+
+class QualityOptions(TypedDict, total=False):
+    """Options that every quality callback takes; see `QualityCallback`."""
+
+    every_n_epochs: int | None
+    every_n_steps: int | None
+    seed: int
+    components: bool
+    weights: Weights | None
 
 
 class QualityCallback(pl.Callback):
-    """Draws samples at the end of some epochs, measures and logs them.
+    """Draws samples on some occasions and after the last epoch, measures and logs them.
 
     The same seed each time: the same latents, so a curve shows the generators and not the draw. Nothing is drawn from
     the training's random streams, and no buffer changes: training is the same with and without it.
 
+    With several processes each scores its share of the samples; images and values do not depend on how many there
+    are, and all log the same.
+
     Args:
-        measures: what is measured, all of one set of samples.
+        measures: what is measured, all in one pass over one set of samples.
         num_samples: how many; None: as many as there are held-out real samples (equal n, so that the real row is
             comparable: most scores depend on n).
-        every_n_epochs: how often.
+        features: maps samples to what the measures look at; None where they look at the samples alone.
+        every_n_epochs, every_n_steps: how often; see `Occasion`.
         seed: of the samples.
+        components: score each generator alone as well, from as many samples: T times the work more.
+        weights: "ema" or "raw". Default: averaged weights where a callback (`EMA`) averages them.
+
+    Attributes:
+        latest: the values measured last, under their log names.
+        latest_weights: what they are of, "ema" or "raw".
+        scoring: holds ``real``, the real data's own values, measured when training starts.
     """
 
     def __init__(
-        self, measures: Sequence[Measure], num_samples: int | None, every_n_epochs: int = 1, seed: int = 0
+        self,
+        measures: Sequence[Measure],
+        num_samples: int | None,
+        features: nn.Module | None = None,
+        *,
+        every_n_epochs: int | None = None,
+        every_n_steps: int | None = None,
+        seed: int = 0,
+        components: bool = False,
+        weights: Weights | None = None,
     ) -> None:
-        self.measures = list(measures)
-        self.num_samples = None if num_samples is None else checks.check_count("num_samples", num_samples)
-        self.every_n_epochs = checks.check_count("every_n_epochs", every_n_epochs)
-        self.seed = seed
-        self.real: dict[str, float] = {}  # the real data's own values, measured when training starts
+        if num_samples is not None:
+            checks.check_count("num_samples", num_samples)
+        if weights not in ("ema", "raw", None):
+            raise ConfigurationError(f"weights: expected ema, raw or null, got {weights!r}")
+        self.scoring = Scoring(measures, features, num_samples)
+        self.occasion = Occasion(every_n_epochs, every_n_steps)
+        self.seed, self.components, self.weights = checks.check_seed(seed), components, weights
+        self.latest: dict[str, float] | None = None
+        self.latest_weights: Weights = "raw"
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the real data and measure them once."""
         if isinstance(pl_module, MixtureModule):
+            weights_at_hand(trainer, self.weights)  # refuses averaged weights that nobody averages
             self.prepare(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
 
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Measure and log, when it is due by steps."""
+        if isinstance(pl_module, MixtureModule) and self.occasion.after_batch(trainer):
+            self._evaluate(trainer, pl_module, f"step {trainer.fit_loop.total_batch_idx + 1}")
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure and log, when it is due."""
-        if isinstance(pl_module, MixtureModule) and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            values = self.measure(pl_module)
-            pl_module.log_dict({**values, log_names.IMAGES_SEEN: float(pl_module.played.images_seen)})
-            pl_module.print(f"epoch {trainer.current_epoch + 1}: {log_names.said(values)}")
+        """Measure and log, when it is due by epochs, and after the last one."""
+        if isinstance(pl_module, MixtureModule) and self.occasion.after_epoch(trainer):
+            self._evaluate(trainer, pl_module, f"epoch {trainer.current_epoch + 1}")
 
     def prepare(self, module: MixtureModule, datamodule: Any) -> None:
-        """Show the measures their real data, and fill ``real``.
+        """Show the measures their real data, measure these, and try the features on a first sample.
 
         Raises:
-            DataError: when a measure needs real data and there is no datamodule with a validation split.
+            DataError: when a measure needs real data and there is no datamodule with them; when features do not fit.
         """
-        with own_stream(module.gan.like.device, self.seed), torch.no_grad():
-            self._count_held_out(module, datamodule)
-            for measure in self.measures:
-                split = measure.reference
-                reference = iter(()) if split is None else self._reference(module, datamodule, split)
-                measure.observe(reference, module.gan.like.device)
-                if datamodule is not None:
-                    self._measure_real(measure, self._real(module, datamodule, measure.real_row))
+        self.observe(datamodule, module.gan.images, module.gan.like.device)
+        self.scoring.check(DrawnSamples(module.sampler, 1, self.seed))
 
-    def measure(self, module: MixtureModule, component: int | None = None) -> dict[str, float]:
+    def observe(self, datamodule: Any, images: Callable[[Any], Tensor], device: torch.device) -> None:
+        """Show the measures their real data, and measure these.
+
+        Args:
+            datamodule: where they come from, or None.
+            images: picks the images out of a batch.
+            device: where features and measures are computed.
+        """
+        self.scoring.prepare(lambda split, n: RealSamples(datamodule, split, images, n), device)
+
+    def measure(
+        self, module: MixtureModule, component: int | None = None, progress: Progress = unseen
+    ) -> dict[str, float]:
         """The values of the mixture as it is now, or of one component, under their log names."""
-        n = self.num_samples
+        n = self.scoring.num_samples
         assert n is not None  # counted in prepare
-        images = [images for images, _ in module.sampler.chunks(n, self.seed, component=component)]
-        return {name: value for measure in self.measures for name, value in measure.values(images).items()}
+        samples = DrawnSamples(_of_all_processes(module.sampler), n, self.seed, component)
+        return self.scoring.score(samples, progress)
 
-    def _count_held_out(self, module: MixtureModule, datamodule: Any) -> None:
-        if self.num_samples is None:
-            self.num_samples = sum(map(len, self._reference(module, datamodule, "held_out")))
+    def _evaluate(self, trainer: pl.Trainer, module: MixtureModule, when: str) -> None:
+        self.latest_weights = weights_at_hand(trainer, self.weights)
+        of_weights = "" if self.latest_weights == "raw" else ", averaged weights"
+        with holding(self.latest_weights, trainer, module):
+            self.latest = self._measure_shown(trainer, module, None, f"scoring {when}")
+            module.print(f"{when}{of_weights}: {log_names.said(self.latest)}")
+            found = dict(self.latest)
+            for i in range(len(module.generators)) if self.components else ():
+                values = self._measure_shown(trainer, module, i, f"scoring component {i}")
+                found |= {log_names.of_component(i, name): value for name, value in values.items()}
+        self._log(trainer, module, found)
 
-    def _measure_real(self, measure: Measure, real: Iterator[Tensor]) -> None:
-        """The real data's own values, from as many samples as are drawn: scores compare only at equal n."""
-        assert self.num_samples is not None
-        row, left = [], self.num_samples
-        for batch in real:
-            row.append(batch[:left])
-            left -= len(row[-1])
-            if not left:
-                self.real |= measure.values(row)
-                return
-        rank_zero_warn(
-            f"{type(measure).__name__}: num_samples={self.num_samples}, but the {measure.real_row} data hold only "
-            f"{self.num_samples - left}; scores compare only at equal numbers of samples, so real data are not scored"
-        )
+    def _measure_shown(
+        self, trainer: pl.Trainer, module: MixtureModule, component: int | None, title: str
+    ) -> dict[str, float]:
+        with scoring_bar(trainer, self.scoring.num_samples or 0, title) as progress:
+            return self.measure(module, component, progress)
 
-    def _real(self, module: MixtureModule, datamodule: Any, split: Split) -> Iterator[Tensor]:
-        """Real images of a split, a batch at a time."""
-        return (module.gan.images(batch) for batch in real_batches(datamodule, split))
+    def _log(self, trainer: pl.Trainer, module: MixtureModule, values: dict[str, float]) -> None:
+        """To the loggers now, whatever log_every_n_steps; and to callbacks that monitor a value, on all processes."""
+        module.log_dict(values, logger=False, sync_dist=True)
+        seen = {log_names.IMAGES_SEEN: float(module.played.images_seen), "epoch": trainer.current_epoch}
+        for logger in trainer.loggers:
+            logger.log_metrics({**values, **seen}, step=trainer.fit_loop.total_batch_idx)
 
-    def _reference(self, module: MixtureModule, datamodule: Any, split: Split) -> Iterator[Tensor]:
-        """Real images of a split that a measure cannot do without."""
-        images = self._real(module, datamodule, split)
-        first = next(images, None)
-        if first is None:
-            raise DataError(
-                f"{type(self).__name__} compares samples with real data ({split}): call trainer.fit(model, "
-                f"datamodule=...) with a LightningDataModule that has {LOADERS[split]}"
-            )
-        return chain([first], images)
+
+def _of_all_processes(sampler: Sampler) -> Sampler:
+    """The same sampler on all processes: their BatchNorm statistics differ."""
+    gan, generators = with_equal_buffers(sampler.gan), with_equal_buffers(sampler.generators)
+    return Sampler(gan, generators, sampler.label_weights)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mixgan_lightning import checks, log_names, pictures
-from mixgan_lightning.callbacks.real_data import real_batches
+from mixgan_lightning.evaluation import RealSamples
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.sampling import own_stream
 
@@ -102,10 +102,6 @@ class SampleGrid(pl.Callback):
 
     def _real(self, module: MixtureModule, datamodule: Any, n: int) -> list[Tensor]:
         """[n held-out real samples], or [] where there are none."""
-        found: list[Tensor] = []
         with own_stream(module.gan.like.device, self.seed):  # a dataloader draws from the global stream
-            for batch in real_batches(datamodule, "held_out"):
-                found.append(module.gan.images(batch))
-                if sum(map(len, found)) >= n:
-                    break
-        return [torch.cat(found)[:n]] if found else []
+            found = [images for images, _ in RealSamples(datamodule, "held_out", module.gan.images, n).batches()]
+        return [torch.cat(found)] if found else []

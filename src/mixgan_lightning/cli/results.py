@@ -20,6 +20,7 @@ class Results:
     mixture: dict[str, float]  # log name -> value
     real: dict[str, float]  # the same of real data, from as many samples
     num_samples: int
+    weights: str  # that were measured: "ema" (averaged) or "raw"
     generator_weights: list[float]
     discriminator_weights: list[float]
     generators_in_use: float  # exp H(w)
@@ -58,7 +59,9 @@ class Results:
 
     def _table(self) -> Table:
         title = f"MIX+ of {self.size}" if self.size > 1 else "one GAN"
-        table = Table(title=title, title_justify="left", title_style="bold")
+        table = Table(
+            title=title + ", averaged weights" * (self.weights == "ema"), title_justify="left", title_style="bold"
+        )
         table.add_column(f"from {self.num_samples:,} samples")
         table.add_column("mixture", justify="right")
         table.add_column("real data", justify="right")

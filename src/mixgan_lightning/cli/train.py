@@ -10,9 +10,12 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 import wandb
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 from mixgan_lightning import checkpoint, checks, log_names, mix
 from mixgan_lightning.callbacks import QualityCallback
@@ -66,10 +69,22 @@ def train(config: DictConfig) -> float | None:
 
 
 def _trainer(config: DictConfig, run_dir: Path) -> pl.Trainer:
-    _keep_metrics(run_dir)
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        _keep_metrics(run_dir)
     callbacks = [instantiate(callback) for callback in config.callbacks.values() if callback]
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
-    return instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
+    trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
+    _check_sweep(trainer)
+    return trainer
+
+
+def _check_sweep(trainer: pl.Trainer) -> None:
+    """Lightning starts a run's further processes with the sweep's command line, and each would run all of it again."""
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and trainer.world_size > 1:
+        raise ConfigurationError(
+            f"-m cannot sweep over runs of {trainer.world_size} processes each; give every run one device "
+            "(trainer=default), or start the runs one by one"
+        )
 
 
 def _keep_metrics(run_dir: Path) -> None:
@@ -120,13 +135,14 @@ def _conclude(objective: str | None, trainer: pl.Trainer, results: Results, run_
 
 
 def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float, seen_before: int) -> Results:
-    """Measure the final model."""
+    """What was measured of the final model, and what its training was like."""
     quality = _quality_callbacks(trainer)
     return Results(
         size=len(model.generators),
-        mixture={name: value for callback in quality for name, value in callback.measure(model).items()},
-        real={name: value for callback in quality for name, value in callback.real.items()},
-        num_samples=max((callback.num_samples or 0 for callback in quality), default=0),
+        mixture={name: value for callback in quality for name, value in _latest(callback, model).items()},
+        real={name: value for callback in quality for name, value in callback.scoring.real.items()},
+        num_samples=max((callback.scoring.num_samples or 0 for callback in quality), default=0),
+        weights="ema" if any(callback.latest_weights == "ema" for callback in quality) else "raw",
         generator_weights=model.generators.weights.tolist(),
         discriminator_weights=model.discriminators.weights.tolist(),
         generators_in_use=float(model.generators.effective_size),
@@ -135,6 +151,11 @@ def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float, seen_befo
         images_per_second=(model.played.images_seen - seen_before) / seconds,
         seconds=seconds,
     )
+
+
+def _latest(callback: QualityCallback, model: MixGANModule) -> dict[str, float]:
+    """What was measured after the last epoch; or now, where no epoch was left to train."""
+    return callback.measure(model) if callback.latest is None else callback.latest
 
 
 def _log_objective(logger: Logger, objective: float, trainer: pl.Trainer, images_seen: int) -> None:

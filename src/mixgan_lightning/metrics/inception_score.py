@@ -136,8 +136,12 @@ class InceptionScore(Metric):
     def _sync_dist(self, dist_sync_fn: Callable[..., Any] = gather_all_tensors, process_group: Any = None) -> None:
         """Sum over processes; one whose shard was empty first learns from the others how many classes there are."""
         own = torch.tensor(self.class_sums.shape[1], device=self.device)
-        known = dist_sync_fn(own, group=process_group or self.process_group)
-        self._widen(int(torch.stack(known).max()))
+        known = torch.stack(dist_sync_fn(own, group=process_group or self.process_group))
+        if len(known[known > 0].unique()) > 1:  # here, where all processes hear of it
+            raise DataError(
+                f"expected features of as many classes on all processes, got {known.tolist()}; use one network"
+            )
+        self._widen(int(known.max()))
         super()._sync_dist(dist_sync_fn, process_group)
 
 

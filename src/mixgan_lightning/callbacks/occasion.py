@@ -1,0 +1,48 @@
+"""When a callback's turn comes during training."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+
+from mixgan_lightning import checks
+from mixgan_lightning.errors import ConfigurationError
+
+
+class Occasion:
+    """Every so many epochs, or every so many batches; and always after the last epoch.
+
+    Args:
+        every_n_epochs: after each n-th epoch. Default, where neither is given: after every epoch.
+        every_n_steps: after each n-th batch of the training (each is one discriminator step; Lightning's
+            ``global_step`` would count the generators' steps as well), whatever the epoch.
+
+    Raises:
+        ConfigurationError: both, or a number that is not a whole one of at least 1.
+    """
+
+    def __init__(self, every_n_epochs: int | None = None, every_n_steps: int | None = None) -> None:
+        if every_n_epochs is not None and every_n_steps is not None:
+            raise ConfigurationError(
+                f"expected every_n_epochs or every_n_steps, got both ({every_n_epochs} and {every_n_steps}); "
+                "set the other to null"
+            )
+        if every_n_epochs is None and every_n_steps is None:
+            every_n_epochs = 1
+        self.every_n_epochs = every_n_epochs and checks.check_count("every_n_epochs", every_n_epochs)
+        self.every_n_steps = every_n_steps and checks.check_count("every_n_steps", every_n_steps)
+
+    def after_batch(self, trainer: pl.Trainer) -> bool:
+        """Whether it is now, after a training batch."""
+        return self.every_n_steps is not None and (trainer.fit_loop.total_batch_idx + 1) % self.every_n_steps == 0
+
+    def after_epoch(self, trainer: pl.Trainer) -> bool:
+        """Whether it is now, after a training epoch; not again where the last batch was the occasion."""
+        if self.every_n_epochs is None:
+            return is_last_epoch(trainer) and not self.after_batch(trainer)
+        return (trainer.current_epoch + 1) % self.every_n_epochs == 0 or is_last_epoch(trainer)
+
+
+def is_last_epoch(trainer: pl.Trainer) -> bool:
+    """Whether training ends with the epoch that is just over, for whatever reason."""
+    out_of_steps = 0 <= trainer.max_steps <= trainer.global_step
+    return trainer.should_stop or out_of_steps or trainer.current_epoch + 1 == trainer.max_epochs

@@ -1,0 +1,119 @@
+"""mixgan-evaluate: one table of a checkpoint, or of a folder of images, beside real data."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from mixgan_lightning import MixGANModule, checkpoint, checks
+from mixgan_lightning.callbacks import QualityCallback
+from mixgan_lightning.cli import command
+from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.evaluation import DrawnSamples, FolderSamples, Samples, Scoring
+from mixgan_lightning.evaluation.outcome import REAL, Outcome
+from mixgan_lightning.features import checksum
+from mixgan_lightning.gan import images_of
+from mixgan_lightning.gan_factory import plain
+
+
+def main() -> None:
+    """The command."""
+    command.run(evaluate, "evaluate")
+
+
+def evaluate(config: DictConfig) -> None:
+    """Load, draw, score, show."""
+    if (config.ckpt_path is None) == (config.images is None):
+        raise ConfigurationError("expected ckpt_path=FILE (a mixture's checkpoint) or images=DIR (a folder of images)")
+    if config.n is not None:
+        checks.check_count("n", config.n)
+    device = torch.device(config.device or torch.accelerator.current_accelerator(check_available=True) or "cpu")
+    outcome = _of_folder(config, device) if config.ckpt_path is None else _of_checkpoint(config, device)
+    outcome.save(Path(config.out))
+    outcome.show()
+    print(f"written to {config.out}.md and {config.out}.json")
+
+
+def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
+    model = MixGANModule.load_from_checkpoint(config.ckpt_path, device, weights=config.weights)
+    weights = checkpoint.choose(checkpoint.read(config.ckpt_path), config.weights)[1]
+    quality, datamodule = _quality(config, config.n), _data(config)
+    quality.prepare(model, datamodule)
+    n, seed = quality.scoring.num_samples or 0, quality.seed
+    samples: dict[str, Samples] = {"mixture": DrawnSamples(model.sampler, n, seed)}
+    w = model.generators.weights.tolist() if len(model.generators) > 1 else []
+    samples |= {f"component {i}": DrawnSamples(model.sampler, n, seed, component=i) for i in range(len(w))}
+    return Outcome(
+        source=str(config.ckpt_path),
+        rows=_rows(quality.scoring, samples),
+        component_weights=w,
+        seed=seed,
+        weights=weights,
+        **_conditions(quality.scoring),
+    )
+
+
+def _of_folder(config: DictConfig, device: torch.device) -> Outcome:
+    folder = FolderSamples(config.images, channels=config.sample_shape[0], limit=config.n)
+    quality, datamodule = _quality(config, len(folder)), _data(config)
+    quality.observe(datamodule, images_of, device)
+    quality.scoring.check(folder)
+    return Outcome(
+        source=str(config.images),
+        rows=_rows(quality.scoring, {"images": folder}),
+        component_weights=[],
+        seed=None,
+        weights=None,
+        **_conditions(quality.scoring),
+    )
+
+
+def _quality(config: DictConfig, n: int | None) -> QualityCallback:
+    """The data's own quality callback: the measures, the features, and how many samples."""
+    own: dict[str, Any] = plain(config.callbacks.quality)
+    found = instantiate(own | {"seed": config.seed} | ({} if n is None else {"num_samples": n}))
+    if not isinstance(found, QualityCallback):
+        raise ConfigurationError(f"callbacks.quality: expected a QualityCallback, got {type(found).__name__}")
+    return found
+
+
+def _data(config: DictConfig) -> pl.LightningDataModule:
+    datamodule: pl.LightningDataModule = instantiate(config.data)
+    datamodule.prepare_data()
+    datamodule.setup("fit")
+    return datamodule
+
+
+def _rows(scoring: Scoring, samples: dict[str, Samples]) -> dict[str, dict[str, float]]:
+    """Every set of samples, and real data."""
+    rows = {}
+    for name, of_row in samples.items():
+        with tqdm(total=len(of_row), desc=name, unit=" samples", leave=False, disable=None) as bar:
+            rows[name] = scoring.score(of_row, partial(_advance, bar))
+    return rows | ({REAL: scoring.real} if scoring.real else {})
+
+
+def _advance(bar: tqdm[Any], done: int) -> None:
+    bar.update(done - bar.n)
+
+
+def _conditions(scoring: Scoring) -> dict[str, Any]:
+    """What every outcome says of how it was measured."""
+    features = scoring.features
+    return {
+        "real_splits": dict(scoring.real_splits),
+        "num_samples": scoring.num_samples,
+        "features": None if features is None else type(features).__name__,
+        "features_sha256": None if features is None else checksum(features),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Scoring sets of samples: what is scored, what is measured of it, and how processes share the work."""
+
+from mixgan_lightning.evaluation.measure import Measure
+from mixgan_lightning.evaluation.measures import (
+    FrechetMeasure,
+    InceptionScoreMeasure,
+    KernelMeasure,
+    ModeCoverageMeasure,
+    NearestTrainingImageMeasure,
+    PrecisionRecallMeasure,
+)
+from mixgan_lightning.evaluation.real_data import RealSamples
+from mixgan_lightning.evaluation.samples import DrawnSamples, FolderSamples, Samples
+from mixgan_lightning.evaluation.scoring import Scoring
+from mixgan_lightning.evaluation.seen import Seen
+
+__all__ = [
+    "DrawnSamples",
+    "FolderSamples",
+    "FrechetMeasure",
+    "InceptionScoreMeasure",
+    "KernelMeasure",
+    "Measure",
+    "ModeCoverageMeasure",
+    "NearestTrainingImageMeasure",
+    "PrecisionRecallMeasure",
+    "RealSamples",
+    "Samples",
+    "Scoring",
+    "Seen",
+]

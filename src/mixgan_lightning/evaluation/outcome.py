@@ -1,0 +1,91 @@
+"""What an evaluation found: one table, in the terminal, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mixgan_lightning import log_names
+
+REAL = "real data"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Values of sets of samples, all from equal numbers of samples, and all that one needs to get them again."""
+
+    source: str  # the checkpoint, or the folder of images
+    rows: dict[str, dict[str, float]]  # mixture, component 0 …, real data -> log name -> value
+    real_splits: dict[str, str]  # log name -> the real data that the row "real data" measured
+    component_weights: list[float]  # w; empty for a single GAN and for a folder
+    num_samples: int
+    seed: int | None  # of the samples; None: they were not drawn
+    weights: str | None  # "ema" or "raw"; None: no checkpoint
+    features: str | None  # class of the feature extractor
+    features_sha256: str | None
+
+    def save(self, stem: Path) -> None:
+        """Write stem.md and stem.json."""
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        stem.with_suffix(".md").write_text(self.markdown())
+        stem.with_suffix(".json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    def markdown(self) -> str:
+        """The table and its conditions."""
+        head = self._head()
+        lines = [head, ["---", *["---:"] * (len(head) - 1)], *self._cells()]
+        table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        return f"{table}\n\n" + "".join(f"- {condition}\n" for condition in self._conditions())
+
+    def show(self) -> None:
+        """Print both."""
+        table = Table(title=self.source, title_justify="left", title_style="bold")
+        for i, title in enumerate(self._head()):
+            table.add_column(title, justify="right" if i else "left")
+        for cells in self._cells():
+            table.add_row(*cells)
+        console = Console()
+        console.print(table)
+        for condition in self._conditions():
+            console.print(condition, highlight=False, soft_wrap=True)
+
+    def _head(self) -> list[str]:
+        return ["", *(["w"] if self.component_weights else []), *map(log_names.title, self._names())]
+
+    def _cells(self) -> list[list[str]]:
+        weights = {f"component {i}": f"{w:.3f}" for i, w in enumerate(self.component_weights)}
+        of_row = [[weights.get(row, "")] if weights else [] for row in self.rows]
+        return [
+            [row, *w, *(_shown(values, name) for name in self._names())]
+            for w, (row, values) in zip(of_row, self.rows.items(), strict=True)
+        ]
+
+    def _names(self) -> list[str]:
+        """A column each: deviations stand beside their mean."""
+        every = dict.fromkeys(name for values in self.rows.values() for name in values)
+        return [name for name in every if not name.endswith("/std")]
+
+    def _conditions(self) -> list[str]:
+        drawn = "" if self.seed is None else f", seed {self.seed}"
+        of_weights = {"ema": ", averaged weights (ema)", "raw": ", raw weights", None: ""}[self.weights]
+        found = [f"{self.num_samples:,} samples in every row{drawn}{of_weights}"]
+        if self.features is not None:
+            found.append(f"features: {self.features}, sha256 {str(self.features_sha256)[:12]}…")
+        for split in dict.fromkeys(self.real_splits.values()):
+            titles = [log_names.title(name) for name in self._names() if self.real_splits.get(name) == split]
+            found.append(f"real data, {split.replace('_', '-')}: {', '.join(titles)}")
+        if log_names.NEAREST_TRAINING_IMAGE in self._names():
+            found.append("nearest training image: smaller than the real data's means memorising")
+        return found
+
+
+def _shown(values: Mapping[str, float], name: str) -> str:
+    if name not in values:
+        return "–"
+    deviation = values.get(name.replace("/mean", "/std"), 0.0) if name.endswith("/mean") else 0.0
+    return f"{values[name]:.4g}" + (f" ± {deviation:.2g}" if deviation else "")

@@ -1,0 +1,167 @@
+"""One pass over a set of samples, many measures: the same code for a mixture, its components, a folder, real data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import nn
+
+from mixgan_lightning.errors import ConfigurationError, DataError
+from mixgan_lightning.evaluation.measure import Measure
+from mixgan_lightning.evaluation.real_data import LOADERS, SPLITS, RealSamples, Split
+from mixgan_lightning.evaluation.samples import Samples
+from mixgan_lightning.evaluation.seen import has_embedding, see
+from mixgan_lightning.processes import own_share, together
+from mixgan_lightning.sampling import own_stream
+
+Real = Callable[[Split, int | None], RealSamples]  # (split, limit) -> the first so many real samples of it
+Progress = Callable[[int], object]  # told how many samples have been scored so far, over all processes
+
+
+def unseen(scored: int) -> None:
+    """No progress to show."""
+
+
+class Scoring:
+    """Measures sets of samples, each in a single pass: every sample is generated once, its features computed once.
+
+    With several processes each passes over its share, and all return the values of the whole.
+
+    Args:
+        measures: what is measured.
+        features: maps samples to what the measures need (``see``); None where none needs any.
+        num_samples: how many samples every set has; None: as many as there are held-out real ones. Most values depend
+            on it, so real data are scored in equal numbers, or not at all.
+
+    Attributes:
+        real: the real data's own values, under their log names; filled by ``prepare``.
+        real_splits: which real data each value is of.
+
+    Raises:
+        ConfigurationError: a measure without the features that it needs.
+    """
+
+    def __init__(self, measures: Sequence[Measure], features: nn.Module | None, num_samples: int | None) -> None:
+        self.measures, self.features, self.num_samples = list(measures), features, num_samples
+        self.device = torch.device("cpu")
+        self.real: dict[str, float] = {}
+        self.real_splits: dict[str, Split] = {}
+        for measure in self.measures:
+            self._check_features(measure)
+
+    def prepare(self, real: Real, device: torch.device) -> None:
+        """Show the measures their references and measure real data, before any sample.
+
+        Args:
+            real: gives real samples of a split; empty ones where there are none.
+            device: where features and measures are computed.
+
+        Raises:
+            DataError: when a measure needs real data and there are none.
+            ConfigurationError: when num_samples are too few for a measure.
+        """
+        self.device = device
+        if self.features is not None:
+            self.features.to(device)
+        with own_stream(device, 0):  # a DataLoader draws from torch's global stream
+            self._count(real)
+            for split in SPLITS:
+                self._observe(real, split)
+            for measure in self.measures:
+                measure.ready(self._home)
+            self._measure_real(real)
+
+    def score(
+        self, samples: Samples, progress: Progress = unseen, measures: Sequence[Measure] | None = None
+    ) -> dict[str, float]:
+        """The values of a set of samples under their log names; of some of the measures only, if asked."""
+        measures = self.measures if measures is None else measures
+        share, scored = own_share(), 0
+        for measure in measures:
+            measure.reset()
+        with together(), own_stream(self.device, 0), torch.no_grad():
+            for batch, index in samples.batches(share):
+                seen = see(self.features, batch.to(self.device), index).to(self._home)
+                for measure in measures:
+                    measure.update(seen)
+                scored = min(scored + len(batch) * share.size, len(samples))
+                progress(scored)
+        return {name: value for measure in measures for name, value in measure.values().items()}
+
+    def check(self, samples: Samples) -> None:
+        """Whether the features fit a first batch of samples, before any training.
+
+        Raises:
+            DataError: see ``see``.
+        """
+        batch, index = next(iter(samples.batches()))
+        see(self.features, batch.to(self.device), index)
+
+    @property
+    def _home(self) -> torch.device:
+        """Where the metrics are: on the CPU instead of Apple's device, which has no float64."""
+        return torch.device("cpu") if self.device.type == "mps" else self.device
+
+    def _real_splits(self) -> list[Split]:
+        """Those that some measure may have its real row of."""
+        return [split for split in SPLITS if any(split in measure.real_rows for measure in self.measures)]
+
+    def _check_features(self, measure: Measure) -> None:
+        name, given = type(measure).__name__, type(self.features).__name__
+        if measure.needs is not None and self.features is None:
+            raise ConfigurationError(f"{name} is computed in features of the samples; pass features=, a module")
+        if measure.needs == "embedding" and not has_embedding(self.features):
+            raise ConfigurationError(
+                f"{name} needs features with a method embedding(samples) -> (N, d); {given} has none: add one, or "
+                "leave this measure out"
+            )
+
+    def _count(self, real: Real) -> None:
+        if self.num_samples is None:
+            self.num_samples = len(_there("num_samples=None", real("held_out", None)))
+        for measure in self.measures:
+            if self.num_samples < measure.least:
+                raise ConfigurationError(
+                    f"num_samples={self.num_samples}: {type(measure).__name__} needs at least {measure.least} "
+                    "(every split of an inception score needs samples); draw more, or use fewer splits"
+                )
+
+    def _observe(self, real: Real, split: Split) -> None:
+        wanting = [measure for measure in self.measures if measure.reference == split]
+        if not wanting:
+            return
+        samples = _there(type(wanting[0]).__name__, real(split, None))
+        with together(), torch.no_grad():
+            for batch, index in samples.batches(own_share()):
+                seen = see(self.features, batch.to(self.device), index).to(self._home)
+                for measure in wanting:
+                    measure.observe(seen)
+
+    def _measure_real(self, real: Real) -> None:
+        """Each measure's real row, from as many samples as are drawn, in one pass a split."""
+        assert self.num_samples is not None
+        self.real, self.real_splits = {}, {}
+        enough = [split for split in self._real_splits() if len(real(split, self.num_samples)) == self.num_samples]
+        for split in enough:
+            measured = [m for m in self.measures if next((s for s in m.real_rows if s in enough), None) == split]
+            values = self.score(real(split, self.num_samples), measures=measured)
+            self.real |= values
+            self.real_splits |= dict.fromkeys(values, split)
+        left = [m for m in self.measures if not any(split in enough for split in m.real_rows)]
+        if any(len(real(split, 1)) for m in left for split in m.real_rows):
+            rank_zero_warn(
+                f"{', '.join(type(m).__name__ for m in left)}: num_samples={self.num_samples}, more than there are "
+                "real samples; scores compare only at equal numbers of samples, so real data are not scored"
+            )
+
+
+def _there(who: str, samples: RealSamples) -> RealSamples:
+    """Samples that must be there."""
+    if not len(samples):
+        raise DataError(
+            f"{who} compares samples with real data ({samples.split}): call trainer.fit(model, datamodule=...) with a "
+            f"LightningDataModule that has {LOADERS[samples.split]}"
+        )
+    return samples

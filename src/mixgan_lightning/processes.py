@@ -1,0 +1,131 @@
+"""What the processes of a run must agree on, and what they must not share; alone, all of this is nothing."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from mixgan_lightning.errors import DataError
+
+
+class Share(NamedTuple):
+    """Which parts of a numbered sequence are this process's: rank, rank + size, rank + 2·size …"""
+
+    rank: int
+    size: int
+
+
+ALL = Share(0, 1)
+
+
+def own_share() -> Share:
+    """This process among those of its group; ALL without one."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return ALL
+    return Share(distributed.get_rank(), distributed.get_world_size())
+
+
+def part_random_streams(device: torch.device) -> None:
+    """Give a process whose random stream another before it has too (both were seeded alike) one of its own.
+
+    Otherwise they would draw the same latents, and n processes would see no more of them than one. Only torch's own
+    streams, the CPU's and this device's; where they already differ, and on the first process, nothing changes.
+    """
+    rank, size = own_share()
+    if size == 1:
+        return
+    cuda = [torch.cuda.default_generators[device.index or 0]] if device.type == "cuda" else []
+    for generator in [torch.default_generator, *cuda]:
+        own = hashlib.sha256(generator.get_state().numpy().tobytes()).digest()[:16]
+        every: list[Any] = [own] * size
+        distributed.all_gather_object(every, own)
+        if own in every[:rank]:
+            seeds = np.random.SeedSequence([int.from_bytes(own), rank])
+            generator.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """What fails on one process inside fails on all of them, instead of leaving the others waiting for it.
+
+    Raises:
+        DataError: on the processes where nothing failed, naming one where something did.
+    """
+    failure: BaseException | None = None
+    try:
+        yield
+    except Exception as error:
+        failure = error
+    rank, size = own_share()
+    if size > 1:
+        said: list[Any] = [None] * size
+        distributed.all_gather_object(said, None if failure is None else f"{type(failure).__name__}: {failure}")
+        others = [(other, what) for other, what in enumerate(said) if what is not None and other != rank]
+        if failure is None and others:
+            raise DataError(f"process {others[0][0]} failed, so none goes on: {others[0][1]}")
+    if failure is not None:
+        raise failure
+
+
+def agreed(what: str, value: Any) -> Any:
+    """What all processes that know a value know: the same on all of them, also on those that had None.
+
+    Raises:
+        DataError: on all of them, when two know different values.
+    """
+    size = own_share().size
+    known: list[Any] = [value] * size
+    if size > 1:
+        distributed.all_gather_object(known, value)
+    found = [one for one in known if one is not None]
+    if any(one != found[0] for one in found):
+        raise DataError(f"expected the same {what} on all processes, got {known}; use one network for all of them")
+    return found[0] if found else None
+
+
+def gathered_rows(batches: Sequence[tuple[Tensor, Tensor]], device: torch.device) -> Tensor:
+    """The rows of all processes on this device, in the order of their index, whatever process held them.
+
+    Args:
+        batches: this process's: rows (n, *shape), and the number of each in the whole, (n,). There may be none.
+        device: where the rows are, one that the processes' group can send from.
+    """
+    like = agreed("shape and type", (batches[0][0].shape[1:], batches[0][0].dtype) if batches else None)
+    rows = torch.cat([torch.empty(0, *like[0], dtype=like[1], device=device), *(rows for rows, _ in batches)])
+    index = torch.cat([torch.empty(0, dtype=torch.int64), *(index for _, index in batches)]).to(device)
+    if own_share().size > 1:
+        rows, index = torch.cat(gather_all_tensors(rows)), torch.cat(gather_all_tensors(index))
+    return rows[index.argsort()]
+
+
+def with_equal_buffers(module: nn.Module) -> nn.Module:
+    """The module, or, where processes disagree on its buffers, a copy with the same ones on each of them.
+
+    BatchNorm's running statistics are of each process's own batches. The copy shares the parameters and holds the
+    mean of every floating-point buffer and the largest of every other. Nothing of the module itself changes.
+    """
+    if own_share().size == 1:
+        return module
+    gathered = {name: torch.stack(gather_all_tensors(buffer.detach())) for name, buffer in module.named_buffers()}
+    if all(torch.equal(held, held[:1].expand_as(held)) for held in gathered.values()):
+        return module
+    shared = {id(parameter): parameter for parameter in module.parameters()}
+    equal = copy.deepcopy(module, memo=shared)
+    for name, buffer in equal.named_buffers():
+        buffer.copy_(_agreed(gathered[name]))
+    return equal
+
+
+def _agreed(held: Tensor) -> Tensor:
+    """One value for all of a buffer's (processes, *shape): as it is where all agree."""
+    if torch.equal(held, held[:1].expand_as(held)):
+        return held[0]
+    return held.double().mean(0).to(held.dtype) if held.is_floating_point() else held.amax(0)
