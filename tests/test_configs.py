@@ -9,25 +9,34 @@ import torch
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from pytorch_lightning.strategies import DDPStrategy
 
-from mixgan_lightning import GAN, MixGANModule, mix
+from mixgan_lightning import GAN, MixGANModule, checks, mix
+from mixgan_lightning.callbacks import EMA, QualityCallback
 from mixgan_lightning.cli import train
+from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.evaluation import InceptionScoreMeasure, NearestTrainingImageMeasure
+from mixgan_lightning.features import DigitsClassifier, inception
 from mixgan_lightning.gan_factory import plain, resolve
 
 CONF = Path(__file__).parents[1] / "conf"
 TINY = ["logger=csv", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "trainer.accelerator=cpu"]
 
 
+QUALITY = "callbacks/quality"
+
+
 def alternatives(group):
-    """Every file of a group, those in nested folders as ``folder/name``."""
+    """Every file of a group, those in nested folders as ``folder/name``, unless these are a group of their own."""
     found = sorted(path.relative_to(CONF / group).with_suffix("").as_posix() for path in (CONF / group).rglob("*.yaml"))
     assert found, group
-    return found
+    return [name for name in found if not f"{group}/{name}".startswith(f"{QUALITY}/") or group == QUALITY]
 
 
 GROUPS = sorted(
     folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("hydra", "__pycache__")
 )
+GROUPS.append(QUALITY)
 
 
 @pytest.fixture
@@ -54,6 +63,9 @@ def test_the_groups_are_those_of_the_design():
     assert {"single", "mix3", "mix5", "mix10", "mix20"} <= set(alternatives("mixture"))
     assert {"digits", "gaussians_ring", "gaussians_grid"} <= set(alternatives("data"))
     assert {"default", "wandb", "csv"} <= set(alternatives("logger"))
+    assert {"default", "ema"} == set(alternatives("callbacks"))
+    assert {"digits", "inception", "modes"} <= set(alternatives(QUALITY))
+    assert {"default", "ddp", "ddp_sim"} <= set(alternatives("trainer"))
 
 
 def test_the_defaults_are_those_of_the_design(composed):
@@ -121,6 +133,95 @@ def test_trainer_callbacks_and_csv_logger_are_built_for_every_dataset(data, comp
     assert isinstance(trainer, pl.Trainer)
     assert trainer.default_root_dir == f"{tmp_path}/run"
     assert logger.log_dir.rstrip("/") == f"{tmp_path}/run"
+
+
+def test_averaged_weights_are_a_callback_beside_the_default_ones(composed):
+    without, averaging = composed().callbacks, composed("callbacks=ema").callbacks
+    assert set(averaging) == {*without, "ema"}
+    callback = instantiate(averaging.ema)
+    assert isinstance(callback, EMA)
+    assert callback.every_n_batches == 1
+    assert callback._kwargs["avg_fn"](torch.tensor(1.0), torch.tensor(0.0), 5) == pytest.approx(0.999)
+
+
+@pytest.mark.parametrize(("data", "name"), [("digits", "digits"), ("gaussians_ring", "modes")])
+def test_every_measurement_is_built(data, name, composed):
+    config = composed(f"data={data}", f"callbacks/quality={name}")
+    callback = instantiate(config.callbacks.quality)
+    assert isinstance(callback, QualityCallback)
+    assert callback.occasion.every_n_epochs == config.evaluate_every_n_epochs
+    assert (callback.components, callback.weights, callback.seed) == (False, None, 0)
+
+
+def test_the_published_protocol_is_built(composed, monkeypatch):
+    """But for the network itself, whose weights are a download of 90 MB."""
+    given = {}
+
+    class Features(DigitsClassifier):
+        def __init__(self, **options):
+            super().__init__()
+            given.update(options)
+
+    monkeypatch.setattr("mixgan_lightning.features.InceptionFeatures", Features)
+    config = composed("callbacks/quality=inception", "callbacks.quality.features.weights_path=FILE")
+    callback = instantiate(config.callbacks.quality)
+    score, frechet, *others = callback.scoring.measures
+    assert callback.scoring.num_samples == 50_000
+    assert score.metric.splits == 10
+    assert frechet.reference == "train"
+    assert all(measure.needs is None for measure in others)
+    assert given["weights_path"] == "FILE"
+    if "sha256" in given:
+        assert given["sha256"] == inception.OFFICIAL_SHA256
+
+
+def test_a_measure_is_left_out_by_null(composed):
+    config = composed("callbacks.quality.also.frechet=null")
+    kinds = [type(measure) for measure in instantiate(config.callbacks.quality).scoring.measures]
+    assert kinds == [InceptionScoreMeasure, NearestTrainingImageMeasure]
+
+
+def test_a_schedule_by_steps_takes_the_place_of_epochs(composed):
+    by_steps = ("callbacks.quality.every_n_epochs=null", "callbacks.quality.every_n_steps=100")
+    occasion = instantiate(composed(*by_steps).callbacks.quality).occasion
+    assert (occasion.every_n_epochs, occasion.every_n_steps) == (None, 100)
+
+
+def test_simulated_processes_are_two_on_the_cpu(composed):
+    trainer = instantiate(composed("trainer=ddp_sim").trainer)
+    assert isinstance(trainer, pl.Trainer)
+    assert trainer.world_size == 2
+    assert isinstance(trainer.strategy, DDPStrategy)
+    assert trainer.strategy.process_group_backend == "gloo"
+    assert trainer.strategy.root_device.type == "cpu"
+    checks.check_trainer(trainer)  # nothing to refuse
+
+
+def test_ddp_is_every_gpu_and_finds_unused_parameters(composed):
+    config = composed("trainer=ddp")
+    assert (config.trainer.devices, config.trainer.accelerator) == (-1, "auto")
+    on_cpu = composed("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+    trainer = instantiate(on_cpu.trainer)
+    assert trainer.world_size == 2
+    checks.check_trainer(trainer)  # nothing to refuse
+
+
+def test_synchronised_batchnorm_is_off_and_refused_on_the_cpu(composed):
+    on_cpu = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+    assert composed(*on_cpu).trainer.sync_batchnorm is False
+    trainer = instantiate(composed(*on_cpu, "trainer.sync_batchnorm=true").trainer)
+    with pytest.raises(ConfigurationError, match="SyncBatchNorm works on GPUs only; set sync_batchnorm=false"):
+        checks.check_trainer(trainer)
+
+
+@pytest.mark.parametrize("data", alternatives("data"))
+def test_an_evaluation_has_the_measurement_of_its_data(data):
+    with initialize_config_module("mixgan_lightning.conf", version_base="1.3"):
+        config = compose("evaluate", overrides=[f"data={data}"])
+        train_config = compose("train", overrides=[f"data={data}", "run_dir=run"])
+    assert config.callbacks.quality == train_config.callbacks.quality
+    assert config.data == train_config.data
+    assert isinstance(instantiate(config.callbacks.quality), QualityCallback)
 
 
 @pytest.mark.parametrize("name", alternatives("logger"))

@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+import torch
 from pytorch_lightning.loggers import CSVLogger, Logger
 from torch import nn
 
@@ -64,6 +65,42 @@ def rows(tmp_path):
                 return [(int(row[at]), float(row[name])) for row in csv.DictReader(file) if row.get(name)]
 
     return Rows()
+
+
+class Count:
+    """A measure of the user's own: it remembers each set of samples that it is shown, and counts them."""
+
+    needs, least = None, 1
+
+    def __init__(self, reference=None, real_rows=("held_out",), while_updating=lambda: None):
+        self.reference, self.real_rows, self.while_updating = reference, real_rows, while_updating
+        self.observed, self.sets = [], []
+
+    def observe(self, seen):
+        self.observed.append(seen.samples)
+
+    def ready(self, device):
+        self.device = device
+
+    def reset(self):
+        self.sets.append([])
+
+    def update(self, seen):
+        self.while_updating()
+        self.sets[-1].append(seen.samples)
+
+    def values(self):
+        return {"quality/count": float(len(self.measured[-1]))}
+
+    @property
+    def measured(self):
+        return [torch.cat(batches) for batches in self.sets]
+
+
+@pytest.fixture
+def count():
+    """``count(reference=None, real_rows=("held_out",))``: a measure that counts samples, ``quality/count``."""
+    return Count
 
 
 class ImageLogger(Logger):

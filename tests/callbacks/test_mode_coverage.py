@@ -29,10 +29,10 @@ def test_the_real_ring_covers_its_eight_modes(fit, points_model, ring):
     fit(points_model(), ring, callbacks=[callback], limit_train_batches=1)
     points = ring.validation.tensors[0][:1_000]
     near = torch.cdist(points, ring.centers).amin(1) <= 3 * ring.sd
-    assert callback.real[log_names.MODES_COVERED] == 8
-    assert callback.real[log_names.GOOD_SHARE] == pytest.approx(float(near.double().mean()))
-    assert 0.95 < callback.real[log_names.GOOD_SHARE] < 1
-    assert callback.real[log_names.REVERSE_KL] < 0.1
+    assert callback.scoring.real[log_names.MODES_COVERED] == 8
+    assert callback.scoring.real[log_names.GOOD_SHARE] == pytest.approx(float(near.double().mean()))
+    assert 0.95 < callback.scoring.real[log_names.GOOD_SHARE] < 1
+    assert callback.scoring.real[log_names.REVERSE_KL] < 0.1
 
 
 def test_a_generator_of_one_mode_covers_one_of_the_datamodules_four(fit, points_model, ring):
@@ -43,6 +43,16 @@ def test_a_generator_of_one_mode_covers_one_of_the_datamodules_four(fit, points_
         model.component(0).weight.zero_()
         model.component(0).bias.copy_(torch.tensor([1.0, -1.0]))  # one mode of {−1, 1}²
     assert callback.measure(model) == pytest.approx(dict(zip(NAMES, [1, 1, math.log(4)], strict=True)))
+
+
+def test_each_component_is_counted_alone_as_well(fit, points_model, ring, rows):
+    callback = ModeCoverageCallback(num_samples=200, components=True)
+    model = points_model()
+    fit(model, ring, callbacks=[callback], logger=rows.logger, limit_train_batches=1)
+    for i in range(2):
+        found = {name: rows(log_names.of_component(i, name)) for name in NAMES}
+        expected = callback.measure(model, component=i)
+        assert found == {name: [(0, pytest.approx(expected[name]))] for name in NAMES}
 
 
 def test_other_data_are_refused(fit, digits_model, digits):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mixgan_lightning.cli import sample, train
+from mixgan_lightning.cli import evaluate, sample, train
 
 TINY = ("trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=run", "trainer.accelerator=cpu")
 
@@ -89,6 +89,11 @@ def tiny_train(tmp_path):
 @pytest.fixture
 def mixgan_sample(tmp_path):
     return lambda *arguments: run_command(sample.main, "mixgan-sample", arguments, tmp_path)
+
+
+@pytest.fixture
+def mixgan_evaluate(tmp_path):
+    return lambda *arguments: run_command(evaluate.main, "mixgan-evaluate", arguments, tmp_path)
 
 
 @pytest.fixture

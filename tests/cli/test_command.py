@@ -36,6 +36,18 @@ BAD = [
     ("threads=all", "threads: expected a whole number of at least 1, got 'all'"),
     ("evaluate_every_n_epochs=0", "every_n_epochs: expected a whole number of at least 1, got 0"),
     ("callbacks.quality.num_samples=0", "num_samples: expected a whole number of at least 1, got 0"),
+    ("callbacks.quality.every_n_epochs=0", "every_n_epochs: expected a whole number of at least 1, got 0"),
+    ("callbacks.quality.every_n_steps=10", "expected every_n_epochs or every_n_steps, got both (40 and 10)"),
+    ("callbacks.quality.weights=ema", "nothing averages the weights; add the EMA callback (callbacks=ema)"),
+    ("callbacks.quality.weights=best", "weights: expected ema, raw or null, got 'best'"),
+    ("callbacks.quality.seed=-1", "seed: expected a whole number in 0 … 4294967295, got -1"),
+    ("callbacks.quality.splits=361", "num_samples=360: InceptionScoreMeasure needs at least 361"),
+    ("callbacks.quality.also.frechet.reference=test", "reference: expected train or held_out, got 'test'"),
+    ("callbacks=ema callbacks.ema.decay=1", "decay: expected a number in [0, 1), got 1"),
+    ("callbacks=ema callbacks.ema.every_n_batches=0", "every_n_batches: expected a whole number of at least 1, got 0"),
+    ("callbacks/quality=modes", "counts modes of GaussiansRing or GaussiansGrid, got DigitsDataModule"),
+    ("callbacks/quality=mode", "callbacks/quality=mode: there is no such callbacks/quality; did you mean 'modes'?"),
+    ("data=gaussians_ring callbacks/quality=digits", "expected grey images of shape (N, 1, S, S), got (64, 2)"),
     ("trainer.precision=half", "Precision 'half' is invalid"),
     ("trainer.accelerator=abacus", "abacus"),
     ("+trainer.epochs=3", "unexpected keyword argument 'epochs'"),
@@ -66,6 +78,14 @@ def test_a_checkpoint_of_another_architecture_is_refused(arguments, message, run
     assert "the checkpoint holds another architecture than the model" in line
     assert message in line
     assert "use the same gan=, mixture.size= and data=" in line
+
+
+def test_averaging_may_begin_in_a_run_that_goes_on(run_of, tiny_train):
+    """And Lightning says that it begins with the weights at hand."""
+    path = f"{run_of('mixture.size=2')}/checkpoints/last.ckpt"
+    ran = tiny_train("mixture.size=2", "callbacks=ema", f"ckpt_path={path}", "trainer.max_epochs=2")
+    assert ran.code == 0
+    assert "The checkpoint was not created with WeightAveraging" in ran.err
 
 
 @pytest.mark.parametrize("command", ["mixgan-train", "mixgan-sample"])

@@ -28,19 +28,33 @@ def test_help_lists_every_group_with_its_alternatives(train_help):
         assert f"\n{group}: {', '.join(alternatives)}\n" in train_help, group
 
 
+def test_help_lists_what_can_be_measured(train_help, mixgan_evaluate):
+    alternatives = ", ".join(sorted(path.stem for path in (CONF / "callbacks" / "quality").glob("*.yaml")))
+    for shown in (train_help, mixgan_evaluate("--help").out):
+        assert f"\ncallbacks/quality: {alternatives}\n" in shown
+
+
+def test_help_of_an_evaluation_lists_its_options(mixgan_evaluate, tmp_path):
+    shown = mixgan_evaluate("--help").out
+    for option in ("ckpt_path: null", "images: null", "out: evaluation", "seed: 0", "weights: null", "device: null"):
+        assert f"\n{option}\n" in shown
+    assert not list(tmp_path.iterdir())
+
+
 def test_help_lists_every_option(train_help):
     for option in ("size: 5", "max_epochs:", "batch_size: 64", "ckpt_path: null", "seed: 0", "lr: "):
         assert option in train_help
 
 
-@pytest.mark.parametrize("command", ["mixgan-train", "mixgan-sample"])
-def test_help_fits_into_100_columns_and_shows_examples(command, mixgan_train, mixgan_sample):
-    ran = (mixgan_train if command == "mixgan-train" else mixgan_sample)("--help")
+@pytest.mark.parametrize("command", ["mixgan-train", "mixgan-sample", "mixgan-evaluate"])
+def test_help_fits_into_100_columns_and_shows_examples(command, request):
+    ran = request.getfixturevalue(command.replace("-", "_"))("--help")
     assert ran.code == 0
     assert max(map(len, ran.out.splitlines())) <= 100
     assert ran.out.startswith(command)
     assert ran.out.count(f"  {command}") >= 3
     assert "Options\n" in ran.out or "options" in ran.out
+    assert (CONF / f"{command.removeprefix('mixgan-')}.yaml").exists()
     assert "$" not in re.sub(r"\$\{[a-z_.:]+\}", "", ran.out)  # no placeholder of the template is left
 
 
@@ -65,13 +79,13 @@ def test_the_most_used_options_exist(train_help):
 
 def shown_commands():
     """Each ``mixgan-…`` line of a code block in README, docs and --help."""
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), CONF / "hydra/help/mixgan.yaml"):
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((CONF / "hydra/help").iterdir())):
         text = path.read_text()
         blocks = re.findall(r"^```.*?$(.*?)^```", text, re.M | re.S) if path.suffix == ".md" else [text]
         for line in "\n".join(blocks).splitlines():
-            found = re.match(r"\s*(?:pip install \.\s*&& )?(mixgan-(?:train|sample))(.*)", line)
+            found = re.match(r"\s*(?:pip install \.\s*&& )?(mixgan-(?:train|sample|evaluate)) (.*)", line)
             if found and "searchpath" not in line:
-                words = shlex.split(re.split(r"   +| #", found[2])[0].replace("…", "etc"))
+                words = shlex.split(re.split(r"  +| #", found[2])[0].replace("…", "etc"))
                 yield pytest.param(
                     found[1].removeprefix("mixgan-"), words, id=f"{path.name}: {found[1]} {' '.join(words)}"
                 )
@@ -84,3 +98,4 @@ def test_commands_that_are_shown_compose(config_name, words):
 
 def test_commands_are_shown_at_all():
     assert len(list(shown_commands())) >= 5
+    assert {parameters.values[0] for parameters in shown_commands()} == {"train", "sample", "evaluate"}

@@ -13,6 +13,7 @@ RESULTS = Results(
     mixture={log_names.INCEPTION_SCORE_MEAN: 9.4612, log_names.INCEPTION_SCORE_STD: 0.0, log_names.MODES_COVERED: 24.0},
     real={log_names.INCEPTION_SCORE_MEAN: 9.7},
     num_samples=2_500,
+    weights="raw",
     generator_weights=[0.5, 0.3, 0.2],
     discriminator_weights=[1 / 3] * 3,
     generators_in_use=2.8,
@@ -68,6 +69,11 @@ def test_weights_time_and_rate_are_told(shown):
 @pytest.mark.parametrize(("size", "title"), [(1, "one GAN"), (3, "MIX+ of 3")])
 def test_one_gan_is_not_called_a_mixture(size, title, shown):
     assert shown(replace(RESULTS, size=size)).strip().startswith(title)
+
+
+def test_averaged_weights_are_said_to_be_averaged(shown):
+    assert shown(RESULTS).strip().splitlines()[0].rstrip() == "MIX+ of 3"
+    assert "MIX+ of 3, averaged weights" in shown(replace(RESULTS, weights="ema"))
 
 
 def test_only_files_that_exist_are_pointed_to(shown, tmp_path):

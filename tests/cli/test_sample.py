@@ -85,7 +85,23 @@ def test_labels_of_a_conditional_gan(labels, conditional, mixgan_sample, tmp_pat
     assert not torch.equal(images, model.sample(4, seed=0, labels=9)[0])
 
 
+def test_averaged_or_raw_weights_as_asked(run_of, mixgan_sample, tmp_path):
+    path = run_of("mixture.size=2", "callbacks=ema", "callbacks.ema.decay=0.5") / "checkpoints" / "last.ckpt"
+    drawn = {}
+    for name, *asked in (("default",), ("ema", "weights=ema"), ("raw", "weights=raw")):
+        ran = mixgan_sample(f"ckpt_path={path}", "n=4", f"out={name}.png", *asked)
+        assert (ran.code, ran.err) == (0, "")
+        drawn[name] = pixels(tmp_path / f"{name}.png")
+    for weights in ("ema", "raw"):
+        images, _ = MixGANModule.load_from_checkpoint(path, weights=weights).sample(4, seed=0)
+        assert np.array_equal(drawn[weights], pictures.grid(images))
+    assert np.array_equal(drawn["default"], drawn["ema"])
+    assert not np.array_equal(drawn["default"], drawn["raw"])
+
+
 BAD = [
+    ("weights=ema", "weights=ema: the checkpoint holds raw weights alone; leave weights out"),
+    ("weights=best", "weights: expected ema, raw or null, got 'best'"),
     ("out=grid.jpg", "out=grid.jpg: expected a .png file (one grid) or a folder"),
     ("out=grid.PNG.gz", "expected a .png file"),
     ("n=0", "n: expected a whole number of at least 1, got 0"),

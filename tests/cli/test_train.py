@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import re
+import time
 
 import pytest
 import torch
@@ -9,7 +10,11 @@ from hydra import compose, initialize_config_module
 from omegaconf import open_dict
 
 from mixgan_lightning import MixGANModule, log_names
+from mixgan_lightning.callbacks import InceptionScoreCallback, QualityCallback
 from mixgan_lightning.cli import train
+from mixgan_lightning.data import DigitsDataModule
+from mixgan_lightning.evaluation import FrechetMeasure, NearestTrainingImageMeasure
+from mixgan_lightning.features import DigitsClassifier
 
 TWO_STEPS = ("trainer.accelerator=cpu", "trainer.max_epochs=1", "+trainer.limit_train_batches=2")
 
@@ -45,6 +50,16 @@ def results(run):
 
 def state(run):
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def digits_quality(model):
+    """What the digits' config measures, prepared for this model."""
+    also = [FrechetMeasure(), NearestTrainingImageMeasure()]
+    callback = InceptionScoreCallback(DigitsClassifier.pretrained(), num_samples=None, also=also)
+    data = DigitsDataModule()
+    data.setup()
+    callback.prepare(model, data)
+    return callback
 
 
 # ---------------------------------------------------------------------------------------- what a run leaves
@@ -85,21 +100,21 @@ def test_the_table_shows_the_values_of_results_json(tiny_train, tmp_path):
 
 
 def test_the_final_values_are_those_of_the_model_in_the_checkpoint(run_of):
-    from mixgan_lightning.callbacks import InceptionScoreCallback
-    from mixgan_lightning.data import DigitsDataModule
-    from mixgan_lightning.features import DigitsClassifier
-
     run = run_of("mixture.size=2")
     model = MixGANModule.load_from_checkpoint(run / "checkpoints" / "last.ckpt")
-    callback = InceptionScoreCallback(DigitsClassifier.pretrained(), num_samples=None)
-    data = DigitsDataModule()
-    data.setup()
-    callback.prepare(model, data)
-    found = results(run)
-    name = log_names.INCEPTION_SCORE_MEAN
-    assert found["mixture"][name] == pytest.approx(callback.measure(model)[name], rel=1e-6)
-    assert found["real"][name] == pytest.approx(callback.real[name], rel=1e-6)
+    callback, found = digits_quality(model), results(run)
+    assert found["mixture"] == pytest.approx(callback.measure(model), rel=1e-6)
+    assert found["real"] == pytest.approx(callback.scoring.real, rel=1e-6)
     assert found["num_samples"] == 360
+
+
+def test_the_final_values_are_the_last_measurement_and_no_second_one_is_made(tiny_train, tmp_path, monkeypatch):
+    measured, measure = [], QualityCallback.measure
+    monkeypatch.setattr(QualityCallback, "measure", lambda *args: (measured.append(measure(*args)), measured[-1])[1])
+    two_of_three = ("trainer.max_epochs=3", "evaluate_every_n_epochs=2")
+    assert tiny_train("mixture.size=2", *two_of_three).code == 0
+    assert len(measured) == 2
+    assert results(tmp_path / "run")["mixture"] == measured[-1] != measured[0]
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(run_of):
@@ -187,10 +202,12 @@ def test_a_misspelt_objective_does_not_cost_the_results(tiny_train, tmp_path):
 
 
 def test_more_samples_than_real_data_leave_the_real_column_open(tiny_train):
+    """The 360 held-out digits are too few; of those measures that training digits serve as well, there are enough."""
     ran = tiny_train("callbacks.quality.num_samples=400")
     assert ran.code == 0
-    assert "num_samples=400, but the held_out data hold only 360" in ran.err
-    assert re.search(r"inception score +│ +[\d.]+ │ not scored │", ran.out)
+    assert "NearestTrainingImageMeasure: num_samples=400, more than there are real samples" in ran.err
+    assert re.search(r"nearest training image +│ +[\d.]+ │ not scored │", ran.out)
+    assert re.search(r"inception score +│ +[\d.]+ │ +[\d.]+ │", ran.out)
 
 
 # ---------------------------------------------------------------------------------------- going on, and going again
@@ -271,6 +288,14 @@ def test_a_run_that_is_complete_is_only_measured(run_of, tiny_train, tmp_path):
     assert results(tmp_path / "run")["images_seen"] == 128
 
 
+def test_a_run_with_averaged_weights_that_is_complete_is_measured_as_it_was(run_of, tiny_train, tmp_path):
+    averaging = ("mixture.size=2", "callbacks=ema", "callbacks.ema.decay=0.5")
+    first = run_of(*averaging)
+    assert tiny_train(*averaging, f"ckpt_path={first}/checkpoints/last.ckpt").code == 0
+    assert results(tmp_path / "run")["weights"] == "ema"
+    assert results(tmp_path / "run")["mixture"] == pytest.approx(results(first)["mixture"], rel=1e-5)
+
+
 def test_an_interrupted_run_says_so_and_can_be_gone_on_from(tmp_path, tiny_train):
     (tmp_path / "own.py").write_text(OWN_MODULE)
     ran = tiny_train("mixture.size=2", "trainer.max_epochs=3", "+callbacks.stop._target_=own.Interrupt")
@@ -278,6 +303,67 @@ def test_an_interrupted_run_says_so_and_can_be_gone_on_from(tmp_path, tiny_train
     assert ran.err == "mixgan-train: interrupted; ckpt_path=…/checkpoints/last.ckpt goes on from here\n"
     assert state(tmp_path / "run")["mixgan_lightning"]["played"]["images_seen"] == 192
     assert tiny_train("mixture.size=2", "ckpt_path=run/checkpoints/last.ckpt", "trainer.max_epochs=3").code == 0
+
+
+# ---------------------------------------------------------------------------------------- averaged weights, quality
+
+
+def test_averaged_weights_are_scored_and_kept_beside_the_raw_ones(tiny_train, tmp_path):
+    ran = tiny_train("mixture.size=2", "callbacks=ema", "callbacks.ema.decay=0.5")
+    assert (ran.code, ran.err) == (0, "")
+    assert "epoch 1, averaged weights: inception score " in ran.out
+    assert "MIX+ of 2, averaged weights" in ran.out
+    assert results(tmp_path / "run")["weights"] == "ema"
+    contents = state(tmp_path / "run")
+    key = "generators.components.1.body.0.weight"
+    assert not torch.equal(contents["state_dict"][key], contents["current_model_state"][key])
+
+
+def test_raw_weights_are_scored_where_they_are_asked_for(run_of):
+    averaging = ("mixture.size=2", "callbacks=ema", "callbacks.ema.decay=0.5")
+    found = results(run_of(*averaging, "callbacks.quality.weights=raw"))
+    assert found["weights"] == results(run_of("mixture.size=2"))["weights"] == "raw"
+    assert found["mixture"] == results(run_of("mixture.size=2"))["mixture"] != results(run_of(*averaging))["mixture"]
+
+
+@pytest.mark.parametrize("weights", ["ema", "raw"])
+def test_scores_by_steps_end_with_those_of_the_model_in_the_checkpoint(weights, tiny_train, tmp_path):
+    """Also where the last batch was the occasion: in these configs the quality callback stands before the average."""
+    by_steps = ("callbacks.quality.every_n_epochs=null", "callbacks.quality.every_n_steps=1")
+    averaging = ("callbacks=ema", "callbacks.ema.decay=0.5", f"callbacks.quality.weights={weights}")
+    assert tiny_train("mixture.size=2", *by_steps, *averaging, "++trainer.limit_train_batches=3").code == 0
+    steps = [row["step"] for row in rows(tmp_path / "run" / "metrics.csv") if row[log_names.INCEPTION_SCORE_MEAN]]
+    assert steps == ["0", "1", "2"]
+    model = MixGANModule.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt", weights=weights)
+    assert results(tmp_path / "run")["mixture"] == pytest.approx(digits_quality(model).measure(model), rel=1e-6)
+
+
+def test_components_of_a_run_are_scored_where_asked(tiny_train, tmp_path):
+    assert tiny_train("mixture.size=2", "callbacks.quality.components=true").code == 0
+    (row,) = [row for row in rows(tmp_path / "run" / "metrics.csv") if row[log_names.INCEPTION_SCORE_MEAN]]
+    model = MixGANModule.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    for i in range(2):
+        for name, value in digits_quality(model).measure(model, component=i).items():
+            assert float(row[log_names.of_component(i, name)]) == pytest.approx(value, rel=1e-6, abs=1e-9)
+    assert set(results(tmp_path / "run")["mixture"]) == set(digits_quality(model).measure(model))
+
+
+@pytest.fixture
+def no_network(tmp_path, monkeypatch):
+    """Neither a cached file nor a server that answers."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr("mixgan_lightning.features.inception.URL_INCEPTION_V3", "http://127.0.0.1:9/weights.pth")
+
+
+def test_the_published_protocol_without_its_weights_is_refused_at_once_before_training(
+    no_network, tiny_train, one_line, tmp_path
+):
+    start = time.perf_counter()
+    line = one_line(tiny_train("callbacks/quality=inception"))
+    assert time.perf_counter() - start < 5
+    assert "the Inception weights are not on this machine and cannot be fetched" in line
+    assert "callbacks.quality.features.weights_path=FILE" in line
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 # ---------------------------------------------------------------------------------------- sweeps, configs of one's own
@@ -292,6 +378,13 @@ def test_a_sweep_runs_every_combination(mixgan_train, tmp_path):
     assert len({run["mixture"][log_names.FRECHET_DISTANCE] for run in found}) == 4
     assert not (tmp_path / "sweep" / "4").exists()
     assert all((tmp_path / "sweep" / str(job) / "checkpoints" / "last.ckpt").exists() for job in range(4))
+
+
+def test_a_sweep_over_runs_of_several_processes_is_refused(mixgan_train, one_line, tmp_path):
+    """Each of their processes would run the whole sweep again."""
+    ran = mixgan_train("-m", "logger=csv", "trainer=ddp_sim", "hydra.sweep.dir=sweep", "seed=1,2")
+    assert "-m cannot sweep over runs of 2 processes each; give every run one device (trainer=default)" in one_line(ran)
+    assert not list((tmp_path / "sweep").rglob("*.ckpt"))
 
 
 def test_a_bad_job_ends_a_sweep_with_its_line(mixgan_train, tmp_path):

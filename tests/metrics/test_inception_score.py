@@ -47,6 +47,24 @@ def test_parity_with_torch_fidelity(n, splits):
     assert streamed(logits, splits, 17) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize(("n", "splits"), [(100, 3), (103, 10), (11, 10)])
+def test_parity_with_torch_fidelity_where_the_samples_do_not_divide(n, splits):
+    """Their splits are n // splits long or one longer, anywhere; the index puts every sample into the same one."""
+    logits = logits_of(n)
+    starts = torch.tensor([i * n // splits for i in range(splits)])
+    split = torch.bucketize(torch.arange(n), starts, right=True) - 1
+    theirs = isc_features_to_metric(logits, splits, shuffle=False)
+    expected = theirs["inception_score_mean"], theirs["inception_score_std"]
+    found = streamed(logits, splits, 17, index=split + splits * torch.arange(n))
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_standard_deviation_is_the_populations():
+    sure, even = torch.full((5, 5), -100.0).fill_diagonal_(100.0), torch.zeros(5, 5)
+    found = streamed(torch.stack([sure, even], 1).flatten(0, 1), 2, 3)  # splits that score 5 and 1
+    assert found == pytest.approx((3, 2))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=10), st.integers(1, 8), st.integers(0, 2**31))
 def test_batching_and_order_do_not_change_the_score(sizes, splits, seed):

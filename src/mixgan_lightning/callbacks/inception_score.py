@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from torch import nn
@@ -20,7 +20,7 @@ class InceptionScoreCallback(QualityCallback):
         features: images -> logits; the network that the score is computed with.
         num_samples: 50,000 as in the paper; None: as many as there are held-out real samples.
         splits: default: 10 as in the paper, 1 below 5,000 samples and for num_samples=None.
-        also: other measures of the same samples, in the same pass.
+        also: other measures of the same samples, in the same pass; in configs by name, null for one left out.
         options: of `QualityCallback`: every_n_epochs, every_n_steps, seed, components, weights.
 
     Example:
@@ -33,9 +33,11 @@ class InceptionScoreCallback(QualityCallback):
         features: nn.Module,
         num_samples: int | None = 50_000,
         splits: int | None = None,
-        also: Sequence[Measure] = (),
+        also: Sequence[Measure] | Mapping[str, Measure | None] = (),
         **options: Unpack[QualityOptions],
     ) -> None:
         if splits is None:
             splits = 10 if num_samples is not None and num_samples >= MANY_SAMPLES else 1
-        super().__init__([InceptionScoreMeasure(splits), *also], num_samples, features, **options)
+        named = also.values() if isinstance(also, Mapping) else also
+        others = [measure for measure in named if measure is not None]
+        super().__init__([InceptionScoreMeasure(splits), *others], num_samples, features, **options)

@@ -27,7 +27,9 @@ class ModeCoverageCallback(QualityCallback):
     def __init__(self, num_samples: int = 2_500, **options: Unpack[QualityOptions]) -> None:
         super().__init__([], num_samples, **options)
 
-    def observe(self, datamodule: Any, images: Callable[[Any], Tensor], device: torch.device) -> None:
+    def observe(
+        self, datamodule: Any, images: Callable[[Any], Tensor], device: torch.device, *, shown: bool = True
+    ) -> None:
         """Learn the modes from the datamodule."""
         if not isinstance(datamodule, PlanarGaussians):
             raise DataError(
@@ -35,4 +37,4 @@ class ModeCoverageCallback(QualityCallback):
             )
         measure = ModeCoverageMeasure(datamodule.centers, datamodule.sd)
         self.scoring = Scoring([measure], None, self.scoring.num_samples)
-        super().observe(datamodule, images, device)
+        super().observe(datamodule, images, device, shown=shown)

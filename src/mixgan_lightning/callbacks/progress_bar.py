@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
-from tqdm import tqdm
 
 from mixgan_lightning import log_names
+from mixgan_lightning.evaluation.bar import Progress, bar, unseen
 
 
 class ProgressBar(RichProgressBar):
@@ -23,14 +23,14 @@ class ProgressBar(RichProgressBar):
 
 
 @contextmanager
-def scoring_bar(trainer: pl.Trainer, total: int, title: str) -> Iterator[Callable[[int], object]]:
+def scoring_bar(trainer: pl.Trainer, total: int, title: str) -> Iterator[Progress]:
     """A bar of its own while samples are scored: beneath the training's Rich bar, or tqdm's; told how many are done.
 
     None where the Trainer shows none, and on other processes than the first.
     """
     training: Any = trainer.progress_bar_callback
     if training is None or training.is_disabled or not trainer.is_global_zero:
-        yield lambda done: None
+        yield unseen
     elif isinstance(training, RichProgressBar) and training.progress is not None and not training._progress_stopped:
         shown = training.progress
         task = shown.add_task(title, total=total)
@@ -39,5 +39,5 @@ def scoring_bar(trainer: pl.Trainer, total: int, title: str) -> Iterator[Callabl
         finally:
             shown.remove_task(task)
     else:
-        with tqdm(total=total, desc=title, unit=" samples", leave=False, disable=None) as bar:
-            yield lambda done: bar.update(done - bar.n)
+        with bar(title, total) as progress:
+            yield progress

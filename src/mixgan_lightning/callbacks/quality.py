@@ -15,7 +15,7 @@ from mixgan_lightning.callbacks.occasion import Occasion
 from mixgan_lightning.callbacks.progress_bar import scoring_bar
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import DrawnSamples, Measure, RealSamples, Scoring
-from mixgan_lightning.evaluation.scoring import Progress, unseen
+from mixgan_lightning.evaluation.bar import Progress, unseen
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.processes import with_equal_buffers
 from mixgan_lightning.sampling import Sampler
@@ -82,7 +82,8 @@ class QualityCallback(pl.Callback):
         """Look at the real data and measure them once."""
         if isinstance(pl_module, MixtureModule):
             weights_at_hand(trainer, self.weights)  # refuses averaged weights that nobody averages
-            self.prepare(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+            shown = trainer.progress_bar_callback is not None
+            self.prepare(pl_module, trainer.datamodule, shown=shown)  # type: ignore[attr-defined]
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -96,24 +97,27 @@ class QualityCallback(pl.Callback):
         if isinstance(pl_module, MixtureModule) and self.occasion.after_epoch(trainer):
             self._evaluate(trainer, pl_module, f"epoch {trainer.current_epoch + 1}")
 
-    def prepare(self, module: MixtureModule, datamodule: Any) -> None:
+    def prepare(self, module: MixtureModule, datamodule: Any, *, shown: bool = True) -> None:
         """Show the measures their real data, measure these, and try the features on a first sample.
 
         Raises:
             DataError: when a measure needs real data and there is no datamodule with them; when features do not fit.
         """
-        self.observe(datamodule, module.gan.images, module.gan.like.device)
+        self.observe(datamodule, module.gan.images, module.gan.like.device, shown=shown)
         self.scoring.check(DrawnSamples(module.sampler, 1, self.seed))
 
-    def observe(self, datamodule: Any, images: Callable[[Any], Tensor], device: torch.device) -> None:
+    def observe(
+        self, datamodule: Any, images: Callable[[Any], Tensor], device: torch.device, *, shown: bool = True
+    ) -> None:
         """Show the measures their real data, and measure these.
 
         Args:
             datamodule: where they come from, or None.
             images: picks the images out of a batch.
             device: where features and measures are computed.
+            shown: whether bars tell how far it is.
         """
-        self.scoring.prepare(lambda split, n: RealSamples(datamodule, split, images, n), device)
+        self.scoring.prepare(lambda split, n: RealSamples(datamodule, split, images, n), device, shown=shown)
 
     def measure(
         self, module: MixtureModule, component: int | None = None, progress: Progress = unseen
@@ -128,11 +132,11 @@ class QualityCallback(pl.Callback):
         self.latest_weights = weights_at_hand(trainer, self.weights)
         of_weights = "" if self.latest_weights == "raw" else ", averaged weights"
         with holding(self.latest_weights, trainer, module):
-            self.latest = self._measure_shown(trainer, module, None, f"scoring {when}")
+            self.latest = self._measure_shown(trainer, module, None, "scoring")
             module.print(f"{when}{of_weights}: {log_names.said(self.latest)}")
             found = dict(self.latest)
             for i in range(len(module.generators)) if self.components else ():
-                values = self._measure_shown(trainer, module, i, f"scoring component {i}")
+                values = self._measure_shown(trainer, module, i, f"component {i}")
                 found |= {log_names.of_component(i, name): value for name, value in values.items()}
         self._log(trainer, module, found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from tqdm import tqdm
+from torch import Tensor
 
 from mixgan_lightning import MixGANModule, checkpoint, checks
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.evaluation import DrawnSamples, FolderSamples, Samples, Scoring
+from mixgan_lightning.evaluation import DrawnSamples, FolderSamples, RealSamples, Samples, Scoring
+from mixgan_lightning.evaluation.bar import bar
 from mixgan_lightning.evaluation.outcome import REAL, Outcome
 from mixgan_lightning.features import checksum
 from mixgan_lightning.gan import images_of
@@ -45,6 +46,12 @@ def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
     model = MixGANModule.load_from_checkpoint(config.ckpt_path, device, weights=config.weights)
     weights = checkpoint.choose(checkpoint.read(config.ckpt_path), config.weights)[1]
     quality, datamodule = _quality(config, config.n), _data(config)
+    drawn, real = tuple(model.sample(1, seed=0)[0].shape[1:]), _sample_shape(datamodule, model.gan.images)
+    if drawn != real:
+        raise ConfigurationError(
+            f"{config.ckpt_path} draws samples of shape {drawn}, the data hold {real}; choose the data that it was "
+            "trained on (data=NAME and its options)"
+        )
     quality.prepare(model, datamodule)
     n, seed = quality.scoring.num_samples or 0, quality.seed
     samples: dict[str, Samples] = {"mixture": DrawnSamples(model.sampler, n, seed)}
@@ -61,8 +68,9 @@ def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
 
 
 def _of_folder(config: DictConfig, device: torch.device) -> Outcome:
-    folder = FolderSamples(config.images, channels=config.sample_shape[0], limit=config.n)
-    quality, datamodule = _quality(config, len(folder)), _data(config)
+    datamodule = _data(config)
+    folder = FolderSamples(config.images, channels=_sample_shape(datamodule, images_of)[0], limit=config.n)
+    quality = _quality(config, len(folder))
     quality.observe(datamodule, images_of, device)
     quality.scoring.check(folder)
     return Outcome(
@@ -77,8 +85,12 @@ def _of_folder(config: DictConfig, device: torch.device) -> Outcome:
 
 def _quality(config: DictConfig, n: int | None) -> QualityCallback:
     """The data's own quality callback: the measures, the features, and how many samples."""
-    own: dict[str, Any] = plain(config.callbacks.quality)
-    found = instantiate(own | {"seed": config.seed} | ({} if n is None else {"num_samples": n}))
+    own: dict[str, Any] = plain(config.callbacks.quality) | {"seed": config.seed}
+    if n is not None:
+        own["num_samples"] = n
+    if "features" in own:
+        own["also"] = own["also"] | plain(config.also)
+    found = instantiate(own)
     if not isinstance(found, QualityCallback):
         raise ConfigurationError(f"callbacks.quality: expected a QualityCallback, got {type(found).__name__}")
     return found
@@ -91,17 +103,19 @@ def _data(config: DictConfig) -> pl.LightningDataModule:
     return datamodule
 
 
+def _sample_shape(datamodule: pl.LightningDataModule, images: Callable[[Any], Tensor]) -> tuple[int, ...]:
+    """Of the real data."""
+    batch, _ = next(RealSamples(datamodule, "train", images, limit=1).batches())
+    return tuple(batch.shape[1:])
+
+
 def _rows(scoring: Scoring, samples: dict[str, Samples]) -> dict[str, dict[str, float]]:
     """Every set of samples, and real data."""
     rows = {}
     for name, of_row in samples.items():
-        with tqdm(total=len(of_row), desc=name, unit=" samples", leave=False, disable=None) as bar:
-            rows[name] = scoring.score(of_row, partial(_advance, bar))
+        with bar(name, len(of_row)) as progress:
+            rows[name] = scoring.score(of_row, progress)
     return rows | ({REAL: scoring.real} if scoring.real else {})
-
-
-def _advance(bar: tqdm[Any], done: int) -> None:
-    bar.update(done - bar.n)
 
 
 def _conditions(scoring: Scoring) -> dict[str, Any]:

@@ -33,6 +33,10 @@ class Measure(Protocol):
     real_rows: tuple[Split, ...]
     """The real data to measure as if they were samples, the first that are many enough: never the reference itself."""
 
+    def forget(self) -> None:
+        """Begin anew: another reference is going to be shown."""
+        ...
+
     def observe(self, seen: Seen) -> None:
         """Look at a batch of the reference."""
         ...
@@ -63,6 +67,9 @@ class OfMetric(ABC):
     reference: Split | None = None
     real_rows: tuple[Split, ...] = ("held_out", "train")
 
+    def forget(self) -> None:  # noqa: B027  # the same
+        """Begin anew, where there is a reference."""
+
     def observe(self, seen: Seen) -> None:  # noqa: B027  # where there is no reference, nothing is looked at
         """Look at a batch of the reference, where there is one."""
 
@@ -91,12 +98,15 @@ class AgainstRows(OfMetric):
     def __init__(self) -> None:
         self._rows: list[tuple[Tensor, Tensor]] = []
 
+    def forget(self) -> None:
+        self._rows = []
+
     def observe(self, seen: Seen) -> None:
         self._rows.append((self._row(seen), seen.index))
 
     def ready(self, device: torch.device) -> None:
         self.metric = self._built(gathered_rows(self._rows, device)).to(device)
-        self._rows = []
+        self.forget()  # the metric holds them now
 
     @abstractmethod
     def _row(self, seen: Seen) -> Tensor:

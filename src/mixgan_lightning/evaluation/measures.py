@@ -74,6 +74,9 @@ class FrechetMeasure(OfMetric):
         self.reference, self.real_rows = reference, (OTHER[reference],)
         self.width: int | None = None
 
+    def forget(self) -> None:
+        self.width = None
+
     def observe(self, seen: Seen) -> None:
         assert seen.embedding is not None
         if self.width is None:
@@ -84,7 +87,7 @@ class FrechetMeasure(OfMetric):
         width = agreed("width of the features", self.width)
         if self.width is None:  # this process's share of the reference was empty
             self._begin(width, device)
-        self.width = None  # a later reference begins anew
+        self.forget()  # the metric holds it now
 
     def _begin(self, width: int, device: torch.device) -> None:
         self.width = width

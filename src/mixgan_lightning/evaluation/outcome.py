@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mixgan_lightning import log_names
@@ -32,8 +34,8 @@ class Outcome:
     def save(self, stem: Path) -> None:
         """Write stem.md and stem.json."""
         stem.parent.mkdir(parents=True, exist_ok=True)
-        stem.with_suffix(".md").write_text(self.markdown())
-        stem.with_suffix(".json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+        stem.with_name(f"{stem.name}.md").write_text(self.markdown(), encoding="utf-8")
+        stem.with_name(f"{stem.name}.json").write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def markdown(self) -> str:
         """The table and its conditions."""
@@ -44,13 +46,14 @@ class Outcome:
 
     def show(self) -> None:
         """Print both."""
-        table = Table(title=self.source, title_justify="left", title_style="bold")
-        for i, title in enumerate(self._head()):
-            table.add_column(title, justify="right" if i else "left")
+        console = Console()
+        console.print(f"\n[bold]{escape(self.source)}[/]\n", soft_wrap=True)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        for i, title in enumerate(self._head()):  # a word a line: eight columns fit into 80
+            table.add_column(title.replace(" ", "\n"), justify="right" if i else "left", no_wrap=True)
         for cells in self._cells():
             table.add_row(*cells)
-        console = Console()
-        console.print(table)
+        console.print(table, "")
         for condition in self._conditions():
             console.print(condition, highlight=False, soft_wrap=True)
 
@@ -58,7 +61,7 @@ class Outcome:
         return ["", *(["w"] if self.component_weights else []), *map(log_names.title, self._names())]
 
     def _cells(self) -> list[list[str]]:
-        weights = {f"component {i}": f"{w:.3f}" for i, w in enumerate(self.component_weights)}
+        weights = {f"component {i}": f"{w:.2f}" for i, w in enumerate(self.component_weights)}
         of_row = [[weights.get(row, "")] if weights else [] for row in self.rows]
         return [
             [row, *w, *(_shown(values, name) for name in self._names())]
@@ -88,4 +91,9 @@ def _shown(values: Mapping[str, float], name: str) -> str:
     if name not in values:
         return "–"
     deviation = values.get(name.replace("/mean", "/std"), 0.0) if name.endswith("/mean") else 0.0
-    return f"{values[name]:.4g}" + (f" ± {deviation:.2g}" if deviation else "")
+    return _digits(values[name], 3) + (f" ± {_digits(deviation, 2)}" if deviation else "")
+
+
+def _digits(value: float, significant: int) -> str:
+    """Without an exponent where there are more digits before the point."""
+    return f"{value:.0f}" if abs(value) >= 10 ** (significant - 1) else f"{value:.{significant}g}"

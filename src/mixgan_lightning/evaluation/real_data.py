@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from mixgan_lightning.processes import ALL, Share
+from mixgan_lightning.sampling import CHUNK
 
 Split = Literal["train", "held_out"]
 LOADERS: dict[Split, str] = {"train": "train_dataloader", "held_out": "val_dataloader"}
@@ -54,12 +55,13 @@ class RealSamples:
     @property
     def _is_indexed(self) -> bool:
         loader = self.loader
-        return isinstance(loader, DataLoader) and bool(loader.batch_size) and not _streams(loader)
+        whole = isinstance(loader, DataLoader) and loader.batch_sampler is not None  # whose samples it puts together
+        return whole and not isinstance(loader.dataset, IterableDataset)
 
     def _indexed(self, share: Share) -> Iterator[tuple[int, Any]]:
         """Only this share's batches are read."""
         loader = self.loader
-        n, size = len(loader.dataset), loader.batch_size
+        n, size = len(loader.dataset), loader.batch_size or CHUNK
         starts = range(share.rank * size, n, share.size * size)
         mine = [list(range(start, min(n, start + size))) for start in starts]
         options = {"collate_fn": loader.collate_fn, "num_workers": loader.num_workers}
@@ -72,7 +74,3 @@ class RealSamples:
             if number % share.size == share.rank:
                 yield start, batch
             start += len(self.images(batch))
-
-
-def _streams(loader: DataLoader[Any]) -> bool:
-    return isinstance(loader.dataset, IterableDataset)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
@@ -62,7 +62,7 @@ class DrawnSamples:
 
 def _shown(samples: Tensor) -> Tensor:
     """Images are scored as they would be saved, clamped to [−1, 1]; other samples as they are."""
-    if samples.ndim != 4 or not len(samples) or float(samples.abs().max()) <= 1:  # NaN is not clamped: it is refused
+    if samples.ndim != 4 or not (samples.abs() > 1).any():  # NaN is neither: it is refused later
         return samples
     rank_zero_warn("the generators give pixels outside [-1, 1], clamped for the scores; end them with tanh")
     return samples.clamp(-1, 1)
@@ -112,7 +112,10 @@ class FolderSamples:
         """(channels, H, W), uint8."""
         try:
             with Image.open(path) as image:
+                deep = image.mode[0] in "IF"  # convert would cut off all that is brighter than 255
                 pixels = np.array(image.convert(self.mode))
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        except Exception as error:  # a damaged file raises errors of many kinds
             raise DataError(f"{path}: cannot be read as an image ({error}); repair or remove it") from error
+        if deep:
+            raise DataError(f"{path}: expected an image of 8 bits a channel, got mode {image.mode}; convert it")
         return torch.from_numpy(pixels).reshape(*pixels.shape[:2], -1).permute(2, 0, 1)

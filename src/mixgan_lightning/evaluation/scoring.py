@@ -9,6 +9,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import nn
 
 from mixgan_lightning.errors import ConfigurationError, DataError
+from mixgan_lightning.evaluation.bar import Progress, bar, unseen
 from mixgan_lightning.evaluation.measure import Measure
 from mixgan_lightning.evaluation.real_data import LOADERS, SPLITS, RealSamples, Split
 from mixgan_lightning.evaluation.samples import Samples
@@ -17,11 +18,6 @@ from mixgan_lightning.processes import own_share, together
 from mixgan_lightning.sampling import own_stream
 
 Real = Callable[[Split, int | None], RealSamples]  # (split, limit) -> the first so many real samples of it
-Progress = Callable[[int], object]  # told how many samples have been scored so far, over all processes
-
-
-def unseen(scored: int) -> None:
-    """No progress to show."""
 
 
 class Scoring:
@@ -44,19 +40,21 @@ class Scoring:
     """
 
     def __init__(self, measures: Sequence[Measure], features: nn.Module | None, num_samples: int | None) -> None:
-        self.measures, self.features, self.num_samples = list(measures), features, num_samples
+        self.measures, self.features = list(measures), features
+        self.asked = self.num_samples = num_samples
         self.device = torch.device("cpu")
         self.real: dict[str, float] = {}
         self.real_splits: dict[str, Split] = {}
         for measure in self.measures:
             self._check_features(measure)
 
-    def prepare(self, real: Real, device: torch.device) -> None:
+    def prepare(self, real: Real, device: torch.device, *, shown: bool = True) -> None:
         """Show the measures their references and measure real data, before any sample.
 
         Args:
             real: gives real samples of a split; empty ones where there are none.
             device: where features and measures are computed.
+            shown: whether bars tell how far it is; only in a terminal.
 
         Raises:
             DataError: when a measure needs real data and there are none.
@@ -67,23 +65,25 @@ class Scoring:
             self.features.to(device)
         with own_stream(device, 0):  # a DataLoader draws from torch's global stream
             self._count(real)
+            for measure in self.measures:
+                measure.forget()
             for split in SPLITS:
-                self._observe(real, split)
+                self._observe(real, split, shown)
             for measure in self.measures:
                 measure.ready(self._home)
-            self._measure_real(real)
+            self._measure_real(real, shown)
 
     def score(
         self, samples: Samples, progress: Progress = unseen, measures: Sequence[Measure] | None = None
     ) -> dict[str, float]:
         """The values of a set of samples under their log names; of some of the measures only, if asked."""
         measures = self.measures if measures is None else measures
-        share, scored = own_share(), 0
+        share, scored, features = own_share(), 0, self._needed(measures)
         for measure in measures:
             measure.reset()
         with together(), own_stream(self.device, 0), torch.no_grad():
             for batch, index in samples.batches(share):
-                seen = see(self.features, batch.to(self.device), index).to(self._home)
+                seen = see(features, batch.to(self.device), index).to(self._home)
                 for measure in measures:
                     measure.update(seen)
                 scored = min(scored + len(batch) * share.size, len(samples))
@@ -108,6 +108,10 @@ class Scoring:
         """Those that some measure may have its real row of."""
         return [split for split in SPLITS if any(split in measure.real_rows for measure in self.measures)]
 
+    def _needed(self, measures: Sequence[Measure]) -> nn.Module | None:
+        """The features, where one of these measures looks at them."""
+        return self.features if any(measure.needs is not None for measure in measures) else None
+
     def _check_features(self, measure: Measure) -> None:
         name, given = type(measure).__name__, type(self.features).__name__
         if measure.needs is not None and self.features is None:
@@ -119,6 +123,7 @@ class Scoring:
             )
 
     def _count(self, real: Real) -> None:
+        self.num_samples = self.asked
         if self.num_samples is None:
             self.num_samples = len(_there("num_samples=None", real("held_out", None)))
         for measure in self.measures:
@@ -128,25 +133,30 @@ class Scoring:
                     "(every split of an inception score needs samples); draw more, or use fewer splits"
                 )
 
-    def _observe(self, real: Real, split: Split) -> None:
+    def _observe(self, real: Real, split: Split, shown: bool) -> None:
         wanting = [measure for measure in self.measures if measure.reference == split]
         if not wanting:
             return
-        samples = _there(type(wanting[0]).__name__, real(split, None))
-        with together(), torch.no_grad():
-            for batch, index in samples.batches(own_share()):
-                seen = see(self.features, batch.to(self.device), index).to(self._home)
+        samples, features = _there(type(wanting[0]).__name__, real(split, None)), self._needed(wanting)
+        share = own_share()
+        scored = 0
+        with together(), torch.no_grad(), bar(f"real data, {split}", len(samples), shown) as progress:
+            for batch, index in samples.batches(share):
+                seen = see(features, batch.to(self.device), index).to(self._home)
                 for measure in wanting:
                     measure.observe(seen)
+                scored = min(scored + len(batch) * share.size, len(samples))
+                progress(scored)
 
-    def _measure_real(self, real: Real) -> None:
+    def _measure_real(self, real: Real, shown: bool) -> None:
         """Each measure's real row, from as many samples as are drawn, in one pass a split."""
         assert self.num_samples is not None
         self.real, self.real_splits = {}, {}
         enough = [split for split in self._real_splits() if len(real(split, self.num_samples)) == self.num_samples]
         for split in enough:
             measured = [m for m in self.measures if next((s for s in m.real_rows if s in enough), None) == split]
-            values = self.score(real(split, self.num_samples), measures=measured)
+            with bar(f"real data, {split}", self.num_samples, shown) as progress:
+                values = self.score(real(split, self.num_samples), progress, measures=measured)
             self.real |= values
             self.real_splits |= dict.fromkeys(values, split)
         left = [m for m in self.measures if not any(split in enough for split in m.real_rows)]

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import threading
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -184,8 +185,8 @@ def _check_network() -> None:
             reasons.clear()
         except HTTPError as error:
             reasons[:] = [f"the server says {error.code}"]
-        except (OSError, ValueError) as error:
-            reasons[:] = [str(getattr(error, "reason", error))]
+        except (OSError, ValueError, HTTPException) as error:
+            reasons[:] = [str(getattr(error, "reason", error)) or type(error).__name__]
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()

@@ -25,7 +25,7 @@ class FeatureRows(Metric):
     """
 
     is_differentiable = False
-    full_state_update = False
+    full_state_update = True  # in `forward` too, rows are numbered on from those before
 
     reference: Tensor
     rows: list[Tensor]
@@ -47,6 +47,11 @@ class FeatureRows(Metric):
                 f"expected features of shape (N, {self.reference.shape[1]}), got {tuple(features.shape)}; "
                 "use one network for samples and reference"
             )
+        if index is not None and (index.shape != (len(features),) or index.is_floating_point()):
+            raise DataError(
+                f"expected one integer index per row, shape ({len(features)},), got {index.dtype} of shape "
+                f"{tuple(index.shape)}; pass the numbers of the samples, or nothing"
+            )
         if index is None:
             index = torch.arange(len(features)) + sum(map(len, self.rows))
         self.rows.append(features.detach().to(self.reference))
@@ -54,7 +59,7 @@ class FeatureRows(Metric):
 
     def ordered(self) -> Tensor:
         """All rows in the order of their index, (N, d)."""
-        if not len(self.rows):
+        if not sum(map(len, self.rows)):
             raise DataError("expected samples before compute(), got none; call update(features)")
         return dim_zero_cat(self.rows)[dim_zero_cat(self.index).argsort()]
 

@@ -14,6 +14,8 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from mixgan_lightning.errors import ConfigurationError, DataError
 
+SMALLEST_EXPONENT = -800.0  # exp gives 0 in float64, and 0 log 0 = 0 comes out of e · z, which 0 · −∞ would not
+
 
 class InceptionScore(Metric):
     """IS = exp(E_x KL(p(y|x) ‖ p(y))), p(y) = E_x p(y|x): mean and population standard deviation over splits.
@@ -84,15 +86,17 @@ class InceptionScore(Metric):
                 f"expected one integer index per image, shape ({len(images)},), got {index.dtype} of shape "
                 f"{tuple(index.shape)}; pass the numbers of the samples, or nothing"
             )
-        log_p = self._log_probabilities(images)
-        self._widen(log_p.shape[1])
-        p = log_p.exp()
-        negentropy = torch.where(p > 0, p * log_p, 0.0).sum(1)  # where: 0 log 0 = 0, and not 0 · −∞
+        z = self._centred_logits(images)
+        self._widen(z.shape[1])
+        e = z.exp()  # p = e / Σe, so log p = z − log Σe: one exponential for both
+        total = e.sum(1)
+        _check_finite(total)
+        negentropy = torch.linalg.vecdot(e, z) / total - total.log()  # Σ_c p log p
         split = index.to(self.device) % self.splits
         members = (split == torch.arange(self.splits, device=self.device).unsqueeze(1)).double()  # (splits, N)
         self.counts = self.counts + members.sum(1)
         self.negentropy_sums = self.negentropy_sums + members @ negentropy
-        self.class_sums = self.class_sums + members @ p
+        self.class_sums = self.class_sums + (members / total) @ e
 
     def compute(self) -> tuple[Tensor, Tensor]:
         """(mean, std) of the inception score over the splits, over all processes."""
@@ -105,8 +109,8 @@ class InceptionScore(Metric):
         scores = (self.negentropy_sums / self.counts - torch.xlogy(p_mean, p_mean).sum(1)).exp()
         return scores.mean(), scores.std(correction=0)
 
-    def _log_probabilities(self, images: Tensor) -> Tensor:
-        """Images (N, …) → log p(y|x), shape (N, classes), float64 on the metric's device."""
+    def _centred_logits(self, images: Tensor) -> Tensor:
+        """Images (N, …) → logits less their row's largest, (N, classes), float64 on the metric's device."""
         tensors = chain(self.features.parameters(), self.features.buffers(), [images])
         with _evaluating(self.features):
             logits = self.features(images.to(next(tensors).device))
@@ -116,13 +120,10 @@ class InceptionScore(Metric):
                 f"expected features of shape ({len(images)}, classes), got {came}; "
                 "wrap the network so that it returns one row of logits per image"
             )
-        log_p = logits.to(self.device).double().log_softmax(1)
-        if log_p.isnan().any():
-            raise DataError(
-                f"expected finite features, got NaN or infinity for {int(log_p.isnan().any(1).sum())} of {len(images)} "
-                "images; look at the images: the generator may have diverged"
-            )
-        return log_p
+        if not logits.shape[1]:
+            raise DataError("expected features of at least one class, got none; use a classifier's logits")
+        z = logits.to(self.device, torch.float64, copy=True)
+        return z.sub_(z.amax(1, keepdim=True)).clamp_min_(SMALLEST_EXPONENT)
 
     def _widen(self, classes: int) -> None:
         known = self.class_sums.shape[1]
@@ -143,6 +144,16 @@ class InceptionScore(Metric):
             )
         self._widen(int(known.max()))
         super()._sync_dist(dist_sync_fn, process_group)
+
+
+def _check_finite(total: Tensor) -> None:
+    """Σ_c e^z of each sample is in 1 … classes, unless a logit was NaN or +∞."""
+    bad = int(total.isnan().sum())
+    if bad:
+        raise DataError(
+            f"expected finite features, got NaN or infinity for {bad} of {len(total)} images; look at the images: the "
+            "generator may have diverged"
+        )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
-from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.metrics.feature_rows import FeatureRows
 
 
@@ -30,14 +30,14 @@ class KernelDistance(FeatureRows):
     Args:
         reference: features of real data, (R, d).
         subsets: how many are drawn; 100 as in torch-fidelity.
-        subset_size: rows in each, drawn without replacement from either side; 1,000 as in the paper, or as many as
-            the smaller side has.
+        subset_size: rows in each, drawn without replacement from either side; 1,000 as in the paper, or half of the
+            smaller side where that has fewer.
 
     `update(features, index=None)` takes features (N, d). `compute()` returns a `KernelDistanceValue`.
 
     Raises:
         ConfigurationError: subsets < 1 or subset_size < 2.
-        DataError: features of another width than the reference's; at `compute`, no samples.
+        DataError: features of another width than the reference's; at `compute`, fewer than 2 samples.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -60,7 +60,10 @@ class KernelDistance(FeatureRows):
     def compute(self) -> KernelDistanceValue:
         """The kernel distance of all samples, of all processes."""
         rows = self.ordered()
-        size = min(self.subset_size, len(rows), len(self.reference))
+        fewest = min(len(rows), len(self.reference))
+        if fewest < 2:
+            raise DataError(f"expected at least 2 samples and as many of the reference, got {fewest}; use more")
+        size = self.subset_size if self.subset_size <= fewest else max(2, fewest // 2)
         found = kid_features_to_metric(
             rows, self.reference, kid_subsets=self.subsets, kid_subset_size=size, verbose=False
         )

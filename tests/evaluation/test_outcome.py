@@ -1,0 +1,141 @@
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from mixgan_lightning import log_names
+from mixgan_lightning.evaluation.outcome import REAL, Outcome
+
+
+def row(score, deviation, distance, nearest):
+    return {
+        log_names.INCEPTION_SCORE_MEAN: score,
+        log_names.INCEPTION_SCORE_STD: deviation,
+        log_names.FRECHET_DISTANCE: distance,
+        log_names.NEAREST_TRAINING_IMAGE: nearest,
+    }
+
+
+MIXTURE = Outcome(
+    source="runs/[a]/last.ckpt",
+    rows={
+        "mixture": row(8.25, 0.5, 12.5, 1.75),
+        "component 0": row(6.5, 0.25, 30, 1.5),
+        "component 1": row(7.0, 0.25, 20.5, 2),
+        REAL: row(9.5, 0, 0.125, 1.25),
+    },
+    real_splits={
+        log_names.INCEPTION_SCORE_MEAN: "held_out",
+        log_names.INCEPTION_SCORE_STD: "held_out",
+        log_names.FRECHET_DISTANCE: "train",
+        log_names.NEAREST_TRAINING_IMAGE: "held_out",
+    },
+    component_weights=[0.75, 0.25],
+    num_samples=50_000,
+    seed=3,
+    weights="ema",
+    features="DigitsClassifier",
+    features_sha256="0123456789abcdef",
+)
+
+FOLDER = Outcome(
+    source="images",
+    rows={"images": {log_names.MODES_COVERED: 25.0, "quality/own": 0.5}, REAL: {log_names.MODES_COVERED: 25.0}},
+    real_splits={log_names.MODES_COVERED: "train"},
+    component_weights=[],
+    num_samples=10,
+    seed=None,
+    weights=None,
+    features=None,
+    features_sha256=None,
+)
+
+MIXTURE_MARKDOWN = """\
+|  | w | inception score | Fréchet distance | nearest training image |
+| --- | ---: | ---: | ---: | ---: |
+| mixture |  | 8.25 ± 0.5 | 12.5 | 1.75 |
+| component 0 | 0.75 | 6.5 ± 0.25 | 30 | 1.5 |
+| component 1 | 0.25 | 7 ± 0.25 | 20.5 | 2 |
+| real data |  | 9.5 | 0.125 | 1.25 |
+
+- 50,000 samples in every row, seed 3, averaged weights (ema)
+- features: DigitsClassifier, sha256 0123456789ab…
+- real data, held-out: inception score, nearest training image
+- real data, train: Fréchet distance
+- nearest training image: smaller than the real data's means memorising
+"""
+
+FOLDER_MARKDOWN = """\
+|  | modes | quality/own |
+| --- | ---: | ---: |
+| images | 25 | 0.5 |
+| real data | 25 | – |
+
+- 10 samples in every row
+- real data, train: modes
+"""
+
+BOTH = pytest.mark.parametrize(
+    ("outcome", "markdown"), [(MIXTURE, MIXTURE_MARKDOWN), (FOLDER, FOLDER_MARKDOWN)], ids=["mixture", "folder"]
+)
+
+
+@BOTH
+def test_markdown_holds_the_table_with_deviations_and_weights_and_its_conditions(outcome, markdown):
+    assert outcome.markdown() == markdown
+
+
+def squeezed(line):
+    return " ".join(line.replace("|", " ").replace("│", " ").split())
+
+
+@BOTH
+def test_the_terminal_shows_the_same(outcome, markdown, capsys):
+    outcome.show()
+    lines = [squeezed(line) for line in capsys.readouterr().out.splitlines()]
+    assert outcome.source in lines
+    table, conditions = markdown.split("\n\n")
+    for line in table.splitlines()[2:]:
+        assert squeezed(line) in lines
+    for line in conditions.splitlines():
+        assert line.removeprefix("- ") in lines
+    for word in squeezed(table.splitlines()[0]).split():
+        assert word in " ".join(lines).split()
+
+
+@BOTH
+def test_json_holds_everything(outcome, markdown, tmp_path):
+    outcome.save(tmp_path / "scores")
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert found == asdict(outcome)
+    assert Outcome(**found) == outcome
+    assert (tmp_path / "scores.md").read_text() == markdown
+
+
+@pytest.mark.parametrize("name", ["scores", "seed_0.1", "new/folder/lr.2e-4"])
+def test_both_files_have_the_name_that_was_asked_for(name, tmp_path):
+    FOLDER.save(tmp_path / name)
+    assert (tmp_path / f"{name}.md").is_file()
+    assert (tmp_path / f"{name}.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "shown"),
+    [
+        (11.2384, 0.1161, "11.2 ± 0.12"),
+        (11.2384, 0.0, "11.2"),
+        (1234.56, 12.34, "1235 ± 12"),
+        (-0.000123456, 0.00045678, "-0.000123 ± 0.00046"),
+    ],
+)
+def test_three_digits_and_two_of_the_deviation_are_shown(mean, std, shown):
+    values = {log_names.KERNEL_DISTANCE_MEAN: mean, log_names.KERNEL_DISTANCE_STD: std}
+    table = replace(FOLDER, rows={"images": values}, real_splits={}).markdown()
+    assert table.startswith(f"|  | kernel distance |\n| --- | ---: |\n| images | {shown} |\n\n")
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"), [("ema", ", averaged weights (ema)\n"), ("raw", ", raw weights\n"), (None, ", seed 3\n")]
+)
+def test_which_weights_were_scored_is_said(weights, said):
+    assert said in replace(MIXTURE, weights=weights).markdown()
