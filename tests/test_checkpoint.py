@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from mixgan_lightning import checkpoint
-from mixgan_lightning.errors import CheckpointError
+from mixgan_lightning.errors import CheckpointError, ConfigurationError
 
 OWN = {checkpoint.KEY: {"version": checkpoint.VERSION, "played": {}}}
 CONTENTS = OWN | {"state_dict": {"w": torch.zeros(3000)}, "hyper_parameters": {"size": 2}}
@@ -93,6 +93,35 @@ def test_a_checkpoint_of_a_later_version_asks_for_an_upgrade(tmp_path):
     later = CONTENTS | {checkpoint.KEY: {"version": checkpoint.VERSION + 1}}
     with pytest.raises(CheckpointError, match=r"later version .*format 2, this one reads 1\); upgrade"):
         checkpoint.read(saved(tmp_path / "a.ckpt", later))
+
+
+RAW, AVERAGED = {"state_dict": {"w": 1}}, {"state_dict": {"w": 2}, "current_model_state": {"w": 3}}
+
+
+@pytest.mark.parametrize(
+    ("contents", "weights", "chosen"),
+    [
+        (RAW, None, ({"w": 1}, "raw")),
+        (RAW, "raw", ({"w": 1}, "raw")),
+        (AVERAGED, None, ({"w": 2}, "ema")),
+        (AVERAGED, "ema", ({"w": 2}, "ema")),
+        (AVERAGED, "raw", ({"w": 3}, "raw")),
+    ],
+)
+def test_averaged_weights_are_chosen_where_there_are_any_and_no_others_are_asked_for(contents, weights, chosen):
+    assert checkpoint.choose(contents, weights) == chosen
+
+
+def test_averaged_weights_that_are_not_there_are_told():
+    with pytest.raises(CheckpointError, match="weights=ema: the checkpoint holds raw weights alone; leave weights out"):
+        checkpoint.choose(RAW, "ema")
+
+
+@pytest.mark.parametrize("contents", [RAW, AVERAGED])
+@pytest.mark.parametrize("weights", ["averaged", "", 1, True])
+def test_weights_of_another_name_are_told(contents, weights):
+    with pytest.raises(ConfigurationError, match=f"weights: expected ema, raw or null, got {weights!r}"):
+        checkpoint.choose(contents, weights)
 
 
 def test_a_state_that_fits_passes():

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from pytorch_lightning.plugins.layer_sync import TorchSyncBatchNorm
 from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from torch import nn
 from torch.utils.data import DataLoader
@@ -34,6 +35,20 @@ def test_plain_ddp_is_refused_with_what_to_use(options):
 
 def test_ddp_that_finds_unused_parameters_is_taken():
     checks.check_trainer(trainer_with(DDPStrategy(find_unused_parameters=True)))
+
+
+def test_synchronised_batchnorm_on_the_cpu_is_refused_with_what_to_set(make_trainer):
+    """torch refuses it as well, but in the first step and of a layer."""
+    ddp = {"devices": 2, "strategy": "ddp_find_unused_parameters_true"}
+    checks.check_trainer(make_trainer(**ddp))
+    with pytest.raises(ConfigurationError, match=r"SyncBatchNorm works on GPUs only; set sync_batchnorm=false"):
+        checks.check_trainer(make_trainer(**ddp, sync_batchnorm=True))
+
+
+def test_synchronised_batchnorm_on_gpus_is_taken():
+    strategy = DDPStrategy(find_unused_parameters=True, parallel_devices=[torch.device("cuda", 0)])
+    strategy._layer_sync = TorchSyncBatchNorm()
+    checks.check_trainer(trainer_with(strategy))
 
 
 @pytest.mark.parametrize("precision", ["16-mixed", "16-true", "bf16-true"])

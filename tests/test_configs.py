@@ -170,9 +170,7 @@ def test_the_published_protocol_is_built(composed, monkeypatch):
     assert score.metric.splits == 10
     assert frechet.reference == "train"
     assert all(measure.needs is None for measure in others)
-    assert given["weights_path"] == "FILE"
-    if "sha256" in given:
-        assert given["sha256"] == inception.OFFICIAL_SHA256
+    assert given == {"weights_path": "FILE", "sha256": inception.OFFICIAL_SHA256}
 
 
 def test_a_measure_is_left_out_by_null(composed):

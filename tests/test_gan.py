@@ -4,6 +4,7 @@ from torch import nn
 
 from mixgan_lightning import GAN, mix
 from mixgan_lightning.errors import DataError, GANError
+from mixgan_lightning.gan import images_of
 from mixgan_lightning.objectives import NonSaturating, Wasserstein
 from mixgan_lightning.penalties import R1, WeightClipping
 
@@ -68,6 +69,19 @@ def test_images_come_alone_or_first(toy):
     assert gan.images(images) is images
     assert gan.images([images, torch.zeros(4)]) is images
     assert gan.labels((images, torch.zeros(4))) is None
+
+
+def test_images_of_a_batch_need_no_gan():
+    images = torch.randn(4, 2)
+    for batch in (images, [images], (images, torch.zeros(4)), (images, 1, 2)):
+        assert images_of(batch) is images
+
+
+@pytest.mark.parametrize("batch", [{"image": torch.zeros(2)}, [], (), torch.zeros(0, 2), None, "images"])
+def test_batches_without_images_in_front_are_told_with_what_to_override(batch, toy):
+    for images in (images_of, toy()().images):
+        with pytest.raises(DataError, match=rf"got {type(batch).__name__}; override GAN.images \(and GAN.labels\)"):
+            images(batch)
 
 
 def test_a_conditional_gan_hands_labels_to_both_networks(conditional_toy):

@@ -276,6 +276,29 @@ def test_a_subclass_with_a_constructor_of_its_own_loads_itself(trained):
     assert loaded.entropy_weight == 0.7
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_weights_are_loaded_by_name_and_averaged_ones_by_default(trained, averaged):
+    """Lightning's averaging callbacks put the averaged weights in the place of the raw ones, and these beside them."""
+    model = mix(CONFIG, 2)
+    path = trained(model)
+    contents = torch.load(path, weights_only=True)
+    if averaged:
+        contents["current_model_state"] = contents["state_dict"]
+        contents["state_dict"] = {key: value + 1 for key, value in contents["state_dict"].items()}
+        torch.save(contents, path)
+    assert same(model, MixGANModule.load_from_checkpoint(path, weights="raw"))
+    assert same(model, MixGANModule.load_from_checkpoint(path)) is not averaged
+    if averaged:
+        loaded = MixGANModule.load_from_checkpoint(path, weights="ema")
+        assert torch.equal(loaded.component(1).weight, model.component(1).weight + 1)
+        assert same(loaded, MixGANModule.load_from_checkpoint(path, "cpu", weights=None))
+    else:
+        with pytest.raises(CheckpointError, match="weights=ema: the checkpoint holds raw weights alone"):
+            MixGANModule.load_from_checkpoint(path, weights="ema")
+    with pytest.raises(ConfigurationError, match="weights: expected ema, raw or null, got 'best'"):
+        MixGANModule.load_from_checkpoint(path, weights="best")
+
+
 def test_options_override_the_saved_ones(trained):
     path = trained(mix(CONFIG, 2, entropy_weight=0.2))
     loaded = MixGANModule.load_from_checkpoint(path, entropy_weight=0.3, n_critic=4)

@@ -7,6 +7,7 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -89,6 +90,16 @@ def test_every_folder_of_modules_is_a_package_of_the_project():
     assert {".".join(room.parts) for room in rooms} <= declared
 
 
+def test_every_command_is_installed_and_has_a_function_and_a_config(installed):
+    commands = PROJECT["project"]["scripts"]
+    assert set(commands) == {"mixgan-train", "mixgan-sample", "mixgan-evaluate"}
+    for name, target in commands.items():
+        module, function = target.split(":")
+        assert callable(getattr(import_module(module), function))
+        assert (installed / name).exists()
+        assert (ROOT / "conf" / f"{name.removeprefix('mixgan-')}.yaml").exists()
+
+
 def test_the_installed_commands_run_from_another_folder(installed, tmp_path):
     shown = call(installed / "mixgan-train", "--help", cwd=tmp_path).stdout
     for group in ("callbacks: ", "data: digits", "gan: cdcgan, dcgan", "logger: csv", "mixture: ", "trainer: "):
@@ -97,5 +108,8 @@ def test_the_installed_commands_run_from_another_folder(installed, tmp_path):
     ran = call(installed / "mixgan-train", *tiny, "experiment=ring/mix5", cwd=tmp_path, WANDB_MODE="disabled")
     assert ran.stderr == ""
     assert "MIX+ of 5" in ran.stdout
+    score = (f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt", "data=gaussians_ring")
+    call(installed / "mixgan-evaluate", *score, cwd=tmp_path)
+    assert (tmp_path / "evaluation.json").exists()
     left = {path.name for path in (tmp_path / "run").iterdir()}
     assert left >= {"metrics.csv", "results.json", "checkpoints", "samples"}

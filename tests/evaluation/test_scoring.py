@@ -33,6 +33,9 @@ class Recorder:
         self.real_rows, self.reference, self.name = real_rows, reference, f"quality/{name}"
         self.measured, self.observed = [], []
 
+    def forget(self):
+        self.observed = []
+
     def observe(self, seen):
         self.observed.append(seen)
 
