@@ -76,6 +76,9 @@ class Count:
         self.reference, self.real_rows, self.while_updating = reference, real_rows, while_updating
         self.observed, self.sets = [], []
 
+    def forget(self):
+        self.observed = []
+
     def observe(self, seen):
         self.observed.append(seen.samples)
 

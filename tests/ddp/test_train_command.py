@@ -15,8 +15,8 @@ from mixgan_lightning import log_names
 
 TINY = ("trainer=ddp_sim", "trainer.max_epochs=1", "mixture.size=2", "logger=csv")
 COMMANDS = {
-    "fine": [*TINY, "+trainer.limit_train_batches=2"],  # into outputs/, named by the time: a second run makes a second
     "bad": [*TINY, "data.batch_size=2000", "hydra.run.dir=run"],
+    "fine": [*TINY, "+trainer.limit_train_batches=2"],  # into outputs/, named by the time: another would have its own
 }
 PATIENCE = 120  # seconds, of runs that share two cores
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from pytorch_lightning.utilities import rank_zero_warn
@@ -13,7 +13,7 @@ from mixgan_lightning.evaluation.bar import Progress, bar, unseen
 from mixgan_lightning.evaluation.measure import Measure
 from mixgan_lightning.evaluation.real_data import LOADERS, SPLITS, RealSamples, Split
 from mixgan_lightning.evaluation.samples import Samples
-from mixgan_lightning.evaluation.seen import has_embedding, see
+from mixgan_lightning.evaluation.seen import Seen, has_embedding, see
 from mixgan_lightning.processes import own_share, together
 from mixgan_lightning.sampling import own_stream
 
@@ -78,16 +78,12 @@ class Scoring:
     ) -> dict[str, float]:
         """The values of a set of samples under their log names; of some of the measures only, if asked."""
         measures = self.measures if measures is None else measures
-        share, scored, features = own_share(), 0, self._needed(measures)
         for measure in measures:
             measure.reset()
         with together(), own_stream(self.device, 0), torch.no_grad():
-            for batch, index in samples.batches(share):
-                seen = see(features, batch.to(self.device), index).to(self._home)
+            for seen in self._share_of(samples, measures, progress):
                 for measure in measures:
                     measure.update(seen)
-                scored = min(scored + len(batch) * share.size, len(samples))
-                progress(scored)
         return {name: value for measure in measures for name, value in measure.values().items()}
 
     def check(self, samples: Samples) -> None:
@@ -108,9 +104,14 @@ class Scoring:
         """Those that some measure may have its real row of."""
         return [split for split in SPLITS if any(split in measure.real_rows for measure in self.measures)]
 
-    def _needed(self, measures: Sequence[Measure]) -> nn.Module | None:
-        """The features, where one of these measures looks at them."""
-        return self.features if any(measure.needs is not None for measure in measures) else None
+    def _share_of(self, samples: Samples, measures: Sequence[Measure], progress: Progress) -> Iterator[Seen]:
+        """This process's samples as these measures see them: with features, where one of them looks at any."""
+        features = self.features if any(measure.needs is not None for measure in measures) else None
+        share, scored = own_share(), 0
+        for batch, index in samples.batches(share):
+            yield see(features, batch.to(self.device), index).to(self._home)
+            scored = min(scored + len(batch) * share.size, len(samples))
+            progress(scored)
 
     def _check_features(self, measure: Measure) -> None:
         name, given = type(measure).__name__, type(self.features).__name__
@@ -137,16 +138,11 @@ class Scoring:
         wanting = [measure for measure in self.measures if measure.reference == split]
         if not wanting:
             return
-        samples, features = _there(type(wanting[0]).__name__, real(split, None)), self._needed(wanting)
-        share = own_share()
-        scored = 0
+        samples = _there(type(wanting[0]).__name__, real(split, None))
         with together(), torch.no_grad(), bar(f"real data, {split}", len(samples), shown) as progress:
-            for batch, index in samples.batches(share):
-                seen = see(features, batch.to(self.device), index).to(self._home)
+            for seen in self._share_of(samples, wanting, progress):
                 for measure in wanting:
                     measure.observe(seen)
-                scored = min(scored + len(batch) * share.size, len(samples))
-                progress(scored)
 
     def _measure_real(self, real: Real, shown: bool) -> None:
         """Each measure's real row, from as many samples as are drawn, in one pass a split."""
