@@ -43,6 +43,11 @@ def read(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
+def holds_averages(contents: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's ``state_dict`` is of averaged weights: Lightning then keeps the raw ones beside it."""
+    return "current_model_state" in contents
+
+
 def choose(contents: Mapping[str, Any], weights: str | None = None) -> tuple[dict[str, Any], str]:
     """The state of a checkpoint's model and which weights it is of: "ema" (averaged) or "raw".
 
@@ -54,7 +59,7 @@ def choose(contents: Mapping[str, Any], weights: str | None = None) -> tuple[dic
         ConfigurationError: for anything else.
         CheckpointError: when the checkpoint holds no averaged weights.
     """
-    averaged = "current_model_state" in contents  # Lightning's averaging callbacks keep the raw weights there
+    averaged = holds_averages(contents)
     if weights not in ("ema", "raw", None):
         raise ConfigurationError(f"weights: expected ema, raw or null, got {weights!r}")
     if weights == "ema" and not averaged:

@@ -42,7 +42,7 @@ REVERSE_KL = "quality/reverse_kl"  # of the good samples' modes from uniform, na
 
 def of_component(i: int, name: str) -> str:
     """A measured value of generator i alone."""
-    return name.replace("quality/", f"quality/component/{i}/", 1)
+    return f"quality/component/{i}/{name.removeprefix('quality/')}"
 
 
 SAMPLES_MIXTURE = "samples/mixture"

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from mixgan_lightning import checkpoint as checkpoints
@@ -127,6 +129,9 @@ class MixtureModule(pl.LightningModule):
         if checkpoints.KEY not in checkpoint:
             raise CheckpointError("this is not a checkpoint of mixgan_lightning")
         checkpoints.check_state(self, checkpoint["state_dict"])
+        averaging = self._trainer is not None and any(isinstance(c, WeightAveraging) for c in self._trainer.callbacks)  # type: ignore[attr-defined]
+        if self._trainer is not None and checkpoints.holds_averages(checkpoint) and not averaging:
+            rank_zero_warn("the run goes on from averaged weights: add the callback that averaged them (callbacks=ema)")
         self.played = Played(**checkpoint[checkpoints.KEY]["played"])
 
     @classmethod

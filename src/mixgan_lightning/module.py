@@ -15,7 +15,7 @@ from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.optimizers import OwnOptimizer, player_optimizers
 from mixgan_lightning.payoff import Fakes, FullFakes, Pairs, SplitFakes, expectation
-from mixgan_lightning.processes import part_random_streams
+from mixgan_lightning.processes import equalise_buffers, part_random_streams
 from mixgan_lightning.schedule import Schedule, as_schedule
 from mixgan_lightning.schedule import spec_of as schedule_spec
 
@@ -128,7 +128,8 @@ class MixGANModule(MixtureModule):
             loss_g = self._play_generators(batch)
         if self.is_logging_step:
             found = scalars.losses(loss_d, loss_g) | scalars.payoff(self.pairs, w_u, w_v)
-            self.log_dict({log_names.IMAGES_SEEN: float(self.played.images_seen), **found})
+            found[log_names.IMAGES_SEEN] = torch.tensor(float(self.played.images_seen))
+            self.log_dict(found, sync_dist=True)  # schedulers that follow a value do the same on all processes
 
     def _play_discriminators(self, batch: Any) -> Tensor:
         optimizer = self.optimizers()[1]  # type: ignore[index]
@@ -212,5 +213,6 @@ class MixGANModule(MixtureModule):
             self.label_counts += self.trainer.strategy.reduce(seen, reduce_op="sum")  # over all processes
 
     def on_train_epoch_end(self) -> None:
-        """Step the schedulers that go by epochs."""
+        """Step the schedulers that go by epochs; the checkpoint holds what all processes made of BatchNorm."""
+        equalise_buffers(self)
         self._step_schedulers("epoch", self.trainer.current_epoch + 1, 0, 1)

@@ -112,20 +112,34 @@ def with_equal_buffers(module: nn.Module) -> nn.Module:
     BatchNorm's running statistics are of each process's own batches. The copy shares the parameters and holds the
     mean of every floating-point buffer and the largest of every other. Nothing of the module itself changes.
     """
-    if own_share().size == 1:
+    agreed_on = _agreed_buffers(module)
+    if not agreed_on:
         return module
-    gathered = {name: torch.stack(gather_all_tensors(buffer.detach())) for name, buffer in module.named_buffers()}
-    if all(torch.equal(held, held[:1].expand_as(held)) for held in gathered.values()):
-        return module
+    tensors = [value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)]
+    derived = {id(tensor): tensor.detach() for tensor in tensors}  # spectral_norm's weight: deepcopy would refuse it
     shared = {id(parameter): parameter for parameter in module.parameters()}
-    equal = copy.deepcopy(module, memo=shared)
-    for name, buffer in equal.named_buffers():
-        buffer.copy_(_agreed(gathered[name]))
+    equal = copy.deepcopy(module, memo=derived | shared)
+    _fill(equal, agreed_on)
     return equal
 
 
-def _agreed(held: Tensor) -> Tensor:
-    """One value for all of a buffer's (processes, *shape): as it is where all agree."""
-    if torch.equal(held, held[:1].expand_as(held)):
-        return held[0]
-    return held.double().mean(0).to(held.dtype) if held.is_floating_point() else held.amax(0)
+def equalise_buffers(module: nn.Module) -> None:
+    """Make the module's own buffers the same on all processes, as ``with_equal_buffers`` does on a copy."""
+    _fill(module, _agreed_buffers(module))
+
+
+def _agreed_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """One value for each buffer, where processes disagree on any; else nothing."""
+    if own_share().size == 1:
+        return {}
+    held = {name: torch.stack(gather_all_tensors(buffer.detach())) for name, buffer in module.named_buffers()}
+    unequal = {name: values for name, values in held.items() if not torch.equal(values, values[:1].expand_as(values))}
+    return {
+        name: values.double().mean(0).to(values.dtype) if values.is_floating_point() else values.amax(0)
+        for name, values in unequal.items()
+    }
+
+
+def _fill(module: nn.Module, buffers: dict[str, Tensor]) -> None:
+    for name, value in buffers.items():
+        module.get_buffer(name).copy_(value)

@@ -182,6 +182,18 @@ def test_components_are_scored_alone_as_well_in_the_same_numbers(fit, digits_mod
     assert len(set(found)) == 9
 
 
+def test_a_measure_of_ones_own_keeps_its_value_beside_those_of_the_components(fit, digits_model, digits, rows, count):
+    """Also under a name of another group than quality/."""
+
+    class Mean(count):
+        def values(self):
+            return {"mean_pixel": float(self.measured[-1].mean())}
+
+    callback, model = QualityCallback([Mean(real_rows=())], 20, components=True), digits_model()
+    fit(model, digits, callbacks=[callback], logger=rows.logger, limit_train_batches=1)
+    assert rows("mean_pixel") == [(0, pytest.approx(float(model.sample(20, seed=0)[0].mean()), rel=1e-6))]
+
+
 def test_components_are_not_scored_unless_asked(fit, digits_model, digits, rows, count):
     measure = count(real_rows=())
     fit(digits_model(), digits, callbacks=[QualityCallback([measure], 7)], logger=rows.logger, limit_train_batches=1)
@@ -293,7 +305,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("with_data", [True, False])
-@pytest.mark.parametrize(("what", "got"), WRONG)
+@pytest.mark.parametrize(("what", "got"), WRONG, ids=["pictures", "no_classes", "one_row", "integers", "tuple"])
 def test_features_of_another_shape_are_refused_before_training(what, got, with_data, fit, digits_model, digits):
     model, data = digits_model(), digits if with_data else torch.zeros(32, 1, 8, 8)
     callback = InceptionScoreCallback(Gives(what), num_samples=20)

@@ -50,7 +50,7 @@ def test_64_samples_by_default_and_the_same_again(digits, mixgan_sample, tmp_pat
 def test_a_folder_gets_a_png_an_image_and_the_grid(out, digits, mixgan_sample, tmp_path):
     ran = mixgan_sample(f"ckpt_path={digits}", "n=9", f"out={out}")
     assert (ran.code, ran.err) == (0, "")
-    assert f"9 images and grid.png in {out.rstrip('/')}/" in ran.out
+    assert ran.out == f"9 images in {out.rstrip('/')}/, together in {out.rstrip('/')}_grid.png\n"
     images, components = MixGANModule.load_from_checkpoint(digits).sample(9, seed=0)
     names = [f"{i:05d}_component_{c}.png" for i, c in enumerate(components.tolist())]
     assert sorted(path.name for path in (tmp_path / out).iterdir()) == sorted([*names, "grid.png"])

@@ -31,8 +31,20 @@ class LastCheckpoint(ModelCheckpoint):
             save_on_exception=True,  # Ctrl-C included
         )
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Save; with several processes without waiting for the others, which may be waiting for this one."""
+        if trainer.world_size == 1:
+            super().on_exception(trainer, pl_module, exception)
+        elif trainer.is_global_zero and self._should_save_on_exception(trainer):
+            contents = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            trainer.strategy.save_checkpoint(contents, self._path)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save when it is due, and after the last epoch."""
         super().on_train_epoch_end(trainer, pl_module)
         if is_last_epoch(trainer) and (trainer.current_epoch + 1) % self._every_n_epochs:
-            trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")
+            trainer.save_checkpoint(self._path)
+
+    @property
+    def _path(self) -> Path:
+        return Path(str(self.dirpath)) / "last.ckpt"

@@ -28,8 +28,9 @@ class Occasion:
             )
         if every_n_epochs is None and every_n_steps is None:
             every_n_epochs = 1
-        self.every_n_epochs = every_n_epochs and checks.check_count("every_n_epochs", every_n_epochs)
-        self.every_n_steps = every_n_steps and checks.check_count("every_n_steps", every_n_steps)
+        given = {"every_n_epochs": every_n_epochs, "every_n_steps": every_n_steps}
+        checked = {name: None if n is None else checks.check_count(name, n) for name, n in given.items()}
+        self.every_n_epochs, self.every_n_steps = checked.values()
 
     def after_batch(self, trainer: pl.Trainer) -> bool:
         """Whether it is now, after a training batch."""

@@ -29,7 +29,7 @@ def scoring_bar(trainer: pl.Trainer, total: int, title: str) -> Iterator[Progres
     None where the Trainer shows none, and on other processes than the first.
     """
     training: Any = trainer.progress_bar_callback
-    if training is None or training.is_disabled or not trainer.is_global_zero:
+    if training is None or getattr(training, "is_disabled", False) or not trainer.is_global_zero:
         yield unseen
     elif isinstance(training, RichProgressBar) and training.progress is not None and not training._progress_stopped:
         shown = training.progress

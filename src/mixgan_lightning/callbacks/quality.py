@@ -7,10 +7,11 @@ from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from mixgan_lightning import checks, log_names
-from mixgan_lightning.callbacks.ema import Weights, holding, weights_at_hand
+from mixgan_lightning.callbacks.ema import Weights, average_first, holding, weights_at_hand
 from mixgan_lightning.callbacks.occasion import Occasion
 from mixgan_lightning.callbacks.progress_bar import scoring_bar
 from mixgan_lightning.errors import ConfigurationError
@@ -77,11 +78,14 @@ class QualityCallback(pl.Callback):
         self.seed, self.components, self.weights = checks.check_seed(seed), components, weights
         self.latest: dict[str, float] | None = None
         self.latest_weights: Weights = "raw"
+        self._measured_at: int | None = None  # batches of the training
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the real data and measure them once."""
         if isinstance(pl_module, MixtureModule):
             weights_at_hand(trainer, self.weights)  # refuses averaged weights that nobody averages
+            average_first(trainer)
+            self._measured_at = None
             shown = trainer.progress_bar_callback is not None
             self.prepare(pl_module, trainer.datamodule, shown=shown)  # type: ignore[attr-defined]
 
@@ -90,12 +94,21 @@ class QualityCallback(pl.Callback):
     ) -> None:
         """Measure and log, when it is due by steps."""
         if isinstance(pl_module, MixtureModule) and self.occasion.after_batch(trainer):
-            self._evaluate(trainer, pl_module, f"step {trainer.fit_loop.total_batch_idx + 1}")
+            self.evaluate(trainer, pl_module, f"step {trainer.fit_loop.total_batch_idx + 1}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure and log, when it is due by epochs, and after the last one."""
         if isinstance(pl_module, MixtureModule) and self.occasion.after_epoch(trainer):
-            self._evaluate(trainer, pl_module, f"epoch {trainer.current_epoch + 1}")
+            self.evaluate(trainer, pl_module, f"epoch {trainer.current_epoch + 1}")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure after the last epoch, where it was only known by now that it was: EarlyStopping decides last."""
+        if not isinstance(pl_module, MixtureModule) or self._measured_at == trainer.fit_loop.total_batch_idx:
+            return
+        if self.weights == "raw" and weights_at_hand(trainer, None) == "ema":
+            rank_zero_warn("weights='raw': the last epoch is not scored, averaged weights have taken their place")
+        else:
+            self.evaluate(trainer, pl_module, f"epoch {trainer.current_epoch}")
 
     def prepare(self, module: MixtureModule, datamodule: Any, *, shown: bool = True) -> None:
         """Show the measures their real data, measure these, and try the features on a first sample.
@@ -104,7 +117,7 @@ class QualityCallback(pl.Callback):
             DataError: when a measure needs real data and there is no datamodule with them; when features do not fit.
         """
         self.observe(datamodule, module.gan.images, module.gan.like.device, shown=shown)
-        self.scoring.check(DrawnSamples(module.sampler, 1, self.seed))
+        self.scoring.check(DrawnSamples(module.sampler, 2, self.seed))
 
     def observe(
         self, datamodule: Any, images: Callable[[Any], Tensor], device: torch.device, *, shown: bool = True
@@ -128,7 +141,9 @@ class QualityCallback(pl.Callback):
         samples = DrawnSamples(_of_all_processes(module.sampler), n, self.seed, component)
         return self.scoring.score(samples, progress)
 
-    def _evaluate(self, trainer: pl.Trainer, module: MixtureModule, when: str) -> None:
+    def evaluate(self, trainer: pl.Trainer, module: MixtureModule, when: str) -> None:
+        """Measure the weights at hand, say and log the values; ``when``: what is said before them."""
+        self._measured_at = trainer.fit_loop.total_batch_idx
         self.latest_weights = weights_at_hand(trainer, self.weights)
         of_weights = "" if self.latest_weights == "raw" else ", averaged weights"
         with holding(self.latest_weights, trainer, module):
@@ -148,7 +163,7 @@ class QualityCallback(pl.Callback):
 
     def _log(self, trainer: pl.Trainer, module: MixtureModule, values: dict[str, float]) -> None:
         """To the loggers now, whatever log_every_n_steps; and to callbacks that monitor a value, on all processes."""
-        module.log_dict(values, logger=False, sync_dist=True)
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
         seen = {log_names.IMAGES_SEEN: float(module.played.images_seen), "epoch": trainer.current_epoch}
         for logger in trainer.loggers:
             logger.log_metrics({**values, **seen}, step=trainer.fit_loop.total_batch_idx)

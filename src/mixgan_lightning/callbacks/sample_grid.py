@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mixgan_lightning import checks, log_names, pictures
+from mixgan_lightning.callbacks.ema import holding, weights_at_hand
 from mixgan_lightning.evaluation import RealSamples
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.sampling import own_stream
@@ -63,7 +64,8 @@ class SampleGrid(pl.Callback):
     def _show(self, trainer: pl.Trainer, module: pl.LightningModule, path: Path) -> None:
         if not isinstance(module, MixtureModule) or not trainer.is_global_zero:
             return
-        drawn = self.draw(module, trainer.datamodule)  # type: ignore[attr-defined]
+        with holding(weights_at_hand(trainer, None), trainer, module):  # those that are scored
+            drawn = self.draw(module, trainer.datamodule)  # type: ignore[attr-defined]
         if not drawn:
             return
         self.last = path

@@ -13,6 +13,7 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from mixgan_lightning.cli.explain import explain
@@ -51,7 +52,9 @@ def _readable(config_name: str) -> Iterator[None]:
     except EXPECTED as error:
         if "verbose=true" in [argument.lower() for argument in sys.argv]:
             raise
-        print(f"mixgan-{config_name}: {explain(error, config_name)}", file=sys.stderr)
+        rank = getattr(rank_zero_only, "rank", 0)
+        process = f" (process {rank})" if rank else ""  # the first says it without a number
+        print(f"mixgan-{config_name}{process}: {explain(error, config_name)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt as interrupt:
         print(f"mixgan-{config_name}: interrupted{interrupt}", file=sys.stderr)

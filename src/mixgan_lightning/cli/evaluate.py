@@ -35,11 +35,21 @@ def evaluate(config: DictConfig) -> None:
         raise ConfigurationError("expected ckpt_path=FILE (a mixture's checkpoint) or images=DIR (a folder of images)")
     if config.n is not None:
         checks.check_count("n", config.n)
-    device = torch.device(config.device or torch.accelerator.current_accelerator(check_available=True) or "cpu")
+    device = _device(config.device)
     outcome = _of_folder(config, device) if config.ckpt_path is None else _of_checkpoint(config, device)
     outcome.save(Path(config.out))
     outcome.show()
     print(f"written to {config.out}.md and {config.out}.json")
+
+
+def _device(name: str | None) -> torch.device:
+    """The device of that name; else a GPU where there is one."""
+    try:
+        device = torch.device(name or torch.accelerator.current_accelerator(check_available=True) or "cpu")
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # no such name, or no such device here
+        raise ConfigurationError(f"device={name}: {str(error).splitlines()[0]}; leave it out, or use cpu") from error
+    return device
 
 
 def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:

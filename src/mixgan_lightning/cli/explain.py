@@ -57,14 +57,25 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _missing_config(error: MissingConfigException) -> str:
     missing = str(error.missing_cfg_file)
-    folder, _, name = missing.rpartition("/")
-    group, options = folder, list(error.options or [])
-    if not folder.startswith("hydra/"):  # experiment=ring/mix5: the group is experiment, whose folders nest
-        group, _, name = missing.partition("/")
+    folder = missing.rpartition("/")[0]
+    group, name = _asked(missing)
+    options = list(error.options or [])
+    if not group.startswith("hydra/"):  # experiment=ring/mix5: the group is experiment, whose folders nest
         nested = folder != group  # Hydra's options are then another folder's
         options = sorted({*_alternatives(group), *([] if nested else options)}) or options
     available = ", ".join(options)
     return f"{group}={name}: there is no such {group}{_nearest(name, options)} (available: {available})"
+
+
+def _asked(missing: str) -> tuple[str, str]:
+    """Group and name of a missing config, as the command line has them: callbacks/quality=modes, experiment=ring/mix5."""
+    words = [word.lstrip("+").partition("=") for word in sys.argv[1:]]
+    found = [(group, name) for group, _, name in words if f"{group}/{name}" == missing]
+    if found:
+        return found[0]
+    first, _, rest = missing.partition("/")
+    folder, _, name = missing.rpartition("/")
+    return (folder, name) if first == "hydra" else (first, rest)
 
 
 def _alternatives(group: str) -> list[str]:

@@ -32,7 +32,7 @@ def sample(config: DictConfig) -> None:
         raise ConfigurationError(f"out={out}: expected a .png file (one grid) or a folder (one PNG an image)")
     else:
         _write_each(out, images, components)
-        print(f"{config.n} images and grid.png in {out}/")
+        print(f"{config.n} images in {out}/, together in {out}_grid.png")
 
 
 def _picture(samples: Tensor, components: Tensor, size: int) -> pictures.Picture:
@@ -47,7 +47,7 @@ def _write_each(folder: Path, images: Tensor, components: Tensor) -> None:
     pixels = pictures.to_uint8(images.cpu()).permute(0, 2, 3, 1).squeeze(-1).numpy()
     for i, (picture, component) in enumerate(zip(pixels, components.tolist(), strict=True)):
         pictures.write_png(folder / f"{i:05d}_component_{component}.png", picture)
-    pictures.write_png(folder / "grid.png", pictures.grid(images))
+    pictures.write_png(folder.with_name(f"{folder.name}_grid.png"), pictures.grid(images))  # beside: it is no sample
 
 
 def _check_images(samples: Tensor) -> None:

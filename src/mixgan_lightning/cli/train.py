@@ -137,9 +137,12 @@ def _conclude(objective: str | None, trainer: pl.Trainer, results: Results, run_
 def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float, seen_before: int) -> Results:
     """What was measured of the final model, and what its training was like."""
     quality = _quality_callbacks(trainer)
+    for callback in quality:
+        if callback.latest is None:  # no epoch was left to train
+            callback.evaluate(trainer, model, f"epoch {trainer.current_epoch}")
     return Results(
         size=len(model.generators),
-        mixture={name: value for callback in quality for name, value in _latest(callback, model).items()},
+        mixture={name: value for callback in quality for name, value in (callback.latest or {}).items()},
         real={name: value for callback in quality for name, value in callback.scoring.real.items()},
         num_samples=max((callback.scoring.num_samples or 0 for callback in quality), default=0),
         weights="ema" if any(callback.latest_weights == "ema" for callback in quality) else "raw",
@@ -151,11 +154,6 @@ def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float, seen_befo
         images_per_second=(model.played.images_seen - seen_before) / seconds,
         seconds=seconds,
     )
-
-
-def _latest(callback: QualityCallback, model: MixGANModule) -> dict[str, float]:
-    """What was measured after the last epoch; or now, where no epoch was left to train."""
-    return callback.measure(model) if callback.latest is None else callback.latest
 
 
 def _log_objective(logger: Logger, objective: float, trainer: pl.Trainer, images_seen: int) -> None:

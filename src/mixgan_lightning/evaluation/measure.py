@@ -10,12 +10,24 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation.real_data import Split
 from mixgan_lightning.evaluation.seen import Seen
 from mixgan_lightning.processes import gathered_rows
 
 Needs = Literal["logits", "embedding"] | None  # which features a measure looks at; None: at the samples themselves
 OTHER: dict[Split, Split] = {"train": "held_out", "held_out": "train"}
+
+
+def other(split: Split) -> Split:
+    """The other split of the real data.
+
+    Raises:
+        ConfigurationError: for what is no split.
+    """
+    if split not in OTHER:
+        raise ConfigurationError(f"reference: expected train or held_out, got {split!r}")
+    return OTHER[split]
 
 
 class Measure(Protocol):
@@ -129,7 +141,7 @@ class AgainstFeatures(AgainstRows):
 
     def __init__(self, reference: Split) -> None:
         super().__init__()
-        self.reference, self.real_rows = reference, (OTHER[reference],)
+        self.reference, self.real_rows = reference, (other(reference),)
 
     def _row(self, seen: Seen) -> Tensor:
         assert seen.embedding is not None

@@ -13,7 +13,7 @@ from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from mixgan_lightning import log_names
-from mixgan_lightning.evaluation.measure import OTHER, AgainstFeatures, AgainstRows, Needs, OfMetric
+from mixgan_lightning.evaluation.measure import AgainstFeatures, AgainstRows, Needs, OfMetric, other
 from mixgan_lightning.evaluation.real_data import Split
 from mixgan_lightning.evaluation.seen import Seen
 from mixgan_lightning.metrics import (
@@ -71,7 +71,7 @@ class FrechetMeasure(OfMetric):
     least = 2
 
     def __init__(self, reference: Split = "held_out") -> None:
-        self.reference, self.real_rows = reference, (OTHER[reference],)
+        self.reference, self.real_rows = reference, (other(reference),)
         self.width: int | None = None
 
     def forget(self) -> None:
@@ -92,6 +92,7 @@ class FrechetMeasure(OfMetric):
     def _begin(self, width: int, device: torch.device) -> None:
         self.width = width
         self.metric = FrechetInceptionDistance(_Width(width), reset_real_features=False).to(device)
+        self.metric.orig_dtype = torch.float64  # of the result; torchmetrics sets it at the first update alone
 
     def update(self, seen: Seen) -> None:
         assert seen.embedding is not None
