@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -75,14 +75,16 @@ def check_trainer(trainer: pl.Trainer) -> None:
         ConfigurationError: naming what to use instead.
     """
     strategy = trainer.strategy
-    if isinstance(strategy, FSDPStrategy | DeepSpeedStrategy | ModelParallelStrategy):
+    if not isinstance(strategy, SingleDeviceStrategy | DDPStrategy):
         raise ConfigurationError(
-            f"{type(strategy).__name__} cannot train two players in turn (it shards one optimiser's parameters); "
+            f"{type(strategy).__name__} cannot train two players in turn (FSDP and DeepSpeed shard one optimiser's "
+            "parameters, others have not been tried); "
             "use strategy='ddp_find_unused_parameters_true' or one device"
         )
-    if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("find_unused_parameters"):
+    options = strategy._ddp_kwargs if isinstance(strategy, DDPStrategy) else {"find_unused_parameters": True}
+    if not options.get("find_unused_parameters") or options.get("static_graph"):
         raise ConfigurationError(
-            "plain DDP waits for gradients of the player that is not playing; "
+            "plain DDP (and static_graph=True) waits for gradients of the player that is not playing; "
             "use strategy='ddp_find_unused_parameters_true'"
         )
     if isinstance(strategy, DDPStrategy) and strategy._layer_sync is not None and strategy.root_device.type == "cpu":

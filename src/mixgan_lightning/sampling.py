@@ -5,6 +5,7 @@ A chunk's components, labels, latents and forward passes depend on (seed, chunk 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,10 +49,16 @@ def evaluating(*networks: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def own_stream(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed torch's global streams (the CPU's and this device's) inside; outside they go on as if nothing was drawn."""
+    """Seed the global streams of torch (the CPU's and this device's), numpy and random inside.
+
+    Outside they go on as if nothing was drawn.
+    """
+    others = np.random.get_state(), random.getstate()  # noqa: NPY002  # users' datasets draw from the global ones
     cuda = [device] if device.type == "cuda" else []
     mps = torch.mps.get_rng_state() if device.type == "mps" else None
     with torch.random.fork_rng(devices=cuda):
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU
         if cuda:
             index = torch.cuda.current_device() if device.index is None else device.index
@@ -61,6 +68,8 @@ def own_stream(device: torch.device, seed: int) -> Iterator[None]:
         try:
             yield
         finally:
+            np.random.set_state(others[0])  # noqa: NPY002
+            random.setstate(others[1])
             if mps is not None:
                 torch.mps.set_rng_state(mps)
 

@@ -82,12 +82,15 @@ class QualityCallback(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the real data and measure them once."""
-        if isinstance(pl_module, MixtureModule):
-            weights_at_hand(trainer, self.weights)  # refuses averaged weights that nobody averages
-            average_first(trainer)
-            self._measured_at = None
-            shown = trainer.progress_bar_callback is not None
-            self.prepare(pl_module, trainer.datamodule, shown=shown)  # type: ignore[attr-defined]
+        if not isinstance(pl_module, MixtureModule):
+            raise ConfigurationError(
+                f"{type(self).__name__} scores mixtures: expected a module of mix(...), got {type(pl_module).__name__}"
+            )
+        weights_at_hand(trainer, self.weights)  # refuses averaged weights that nobody averages
+        average_first(trainer)
+        self._measured_at = None
+        shown = trainer.progress_bar_callback is not None
+        self.prepare(pl_module, trainer.datamodule, shown=shown)  # type: ignore[attr-defined]
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -136,10 +139,12 @@ class QualityCallback(pl.Callback):
         self, module: MixtureModule, component: int | None = None, progress: Progress = unseen
     ) -> dict[str, float]:
         """The values of the mixture as it is now, or of one component, under their log names."""
+        return self._score(_of_all_processes(module.sampler), component, progress)
+
+    def _score(self, sampler: Sampler, component: int | None, progress: Progress) -> dict[str, float]:
         n = self.scoring.num_samples
         assert n is not None  # counted in prepare
-        samples = DrawnSamples(_of_all_processes(module.sampler), n, self.seed, component)
-        return self.scoring.score(samples, progress)
+        return self.scoring.score(DrawnSamples(sampler, n, self.seed, component), progress)
 
     def evaluate(self, trainer: pl.Trainer, module: MixtureModule, when: str) -> None:
         """Measure the weights at hand, say and log the values; ``when``: what is said before them."""
@@ -147,19 +152,20 @@ class QualityCallback(pl.Callback):
         self.latest_weights = weights_at_hand(trainer, self.weights)
         of_weights = "" if self.latest_weights == "raw" else ", averaged weights"
         with holding(self.latest_weights, trainer, module):
-            self.latest = self._measure_shown(trainer, module, None, "scoring")
+            sampler = _of_all_processes(module.sampler)
+            self.latest = self._score_shown(trainer, sampler, None, "scoring")
             module.print(f"{when}{of_weights}: {log_names.said(self.latest)}")
             found = dict(self.latest)
             for i in range(len(module.generators)) if self.components else ():
-                values = self._measure_shown(trainer, module, i, f"component {i}")
+                values = self._score_shown(trainer, sampler, i, f"component {i}")
                 found |= {log_names.of_component(i, name): value for name, value in values.items()}
         self._log(trainer, module, found)
 
-    def _measure_shown(
-        self, trainer: pl.Trainer, module: MixtureModule, component: int | None, title: str
+    def _score_shown(
+        self, trainer: pl.Trainer, sampler: Sampler, component: int | None, title: str
     ) -> dict[str, float]:
         with scoring_bar(trainer, self.scoring.num_samples or 0, title) as progress:
-            return self.measure(module, component, progress)
+            return self._score(sampler, component, progress)
 
     def _log(self, trainer: pl.Trainer, module: MixtureModule, values: dict[str, float]) -> None:
         """To the loggers now, whatever log_every_n_steps; and to callbacks that monitor a value, on all processes."""

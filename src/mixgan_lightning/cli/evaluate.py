@@ -99,7 +99,7 @@ def _quality(config: DictConfig, n: int | None) -> QualityCallback:
     if n is not None:
         own["num_samples"] = n
     if "features" in own:
-        own["also"] = own["also"] | plain(config.also)
+        own["also"] = (own.get("also") or {}) | (plain(config.also) or {})
     found = instantiate(own)
     if not isinstance(found, QualityCallback):
         raise ConfigurationError(f"callbacks.quality: expected a QualityCallback, got {type(found).__name__}")

@@ -68,7 +68,7 @@ def _missing_config(error: MissingConfigException) -> str:
 
 
 def _asked(missing: str) -> tuple[str, str]:
-    """Group and name of a missing config, as the command line has them: callbacks/quality=modes, experiment=ring/mix5."""
+    """Group and name of a missing config, as on the command line: callbacks/quality=modes, experiment=ring/mix5."""
     words = [word.lstrip("+").partition("=") for word in sys.argv[1:]]
     found = [(group, name) for group, _, name in words if f"{group}/{name}" == missing]
     if found:

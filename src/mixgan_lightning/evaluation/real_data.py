@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+)
 
+from mixgan_lightning.errors import DataError
 from mixgan_lightning.processes import ALL, Share
-from mixgan_lightning.sampling import CHUNK
+from mixgan_lightning.sampling import CHUNK, own_stream
 
 Split = Literal["train", "held_out"]
 LOADERS: dict[Split, str] = {"train": "train_dataloader", "held_out": "val_dataloader"}
 SPLITS: tuple[Split, ...] = ("train", "held_out")
+WHOLE = (SequentialSampler, RandomSampler, DistributedSampler)  # samplers that leave no sample out
 
 
 class RealSamples:
     """The images of a datamodule's split, none dropped and none shuffled; empty where there is no such split.
 
-    Iterate it under a random stream of its own: a DataLoader draws from torch's global one.
+    A sampler that chooses some of the dataset's samples is followed. Random augmentation is drawn from a stream of each
+    batch's own: the same whatever the number of processes and workers.
 
     Args:
         datamodule: a LightningDataModule, or None.
         split: "train" (its train_dataloader) or "held_out" (its val_dataloader).
         images: picks the images out of a batch (``gan.images``).
-        limit: the first so many samples alone.
+        limit: so many samples alone, evenly spaced (many datasets are sorted by class); of a stream the first.
+
+    Raises:
+        DataError: when the datamodule gives several dataloaders.
     """
 
     def __init__(
@@ -36,41 +50,76 @@ class RealSamples:
     ) -> None:
         self.split, self.images, self.limit = split, images, limit
         there = datamodule is not None and is_overridden(LOADERS[split], datamodule, pl.LightningDataModule)
-        self.loader: Any = getattr(datamodule, LOADERS[split])() if there else []
+        loader = getattr(datamodule, LOADERS[split])() if there else None
+        self.loader: Any = [] if loader is None else loader
+        if isinstance(self.loader, dict) or any(isinstance(one, DataLoader) for one in _listed(self.loader)):
+            raise DataError(f"{LOADERS[split]}: expected one DataLoader to score real data of, got several; give one")
+        self.indices = evenly(_indices(self.loader), limit) if _is_indexed(self.loader) else None
 
     def __len__(self) -> int:
-        """How many samples; a stream of unknown length is read through."""
-        n = len(self.loader.dataset) if self._is_indexed else sum(len(self.images(batch)) for batch in self.loader)
-        return n if self.limit is None else min(n, self.limit)
+        """How many samples; a stream of unknown length is read, up to the limit."""
+        return len(self.indices) if self.indices is not None else sum(len(images) for images, _ in self._streamed(ALL))
 
     def batches(self, share: Share = ALL) -> Iterator[tuple[Tensor, Tensor]]:
         """(images, their numbers), for every share.size-th batch."""
-        for start, batch in self._indexed(share) if self._is_indexed else self._streamed(share):
+        return self._streamed(share) if self.indices is None else self._indexed(self.indices, share)
+
+    def _indexed(self, indices: Sequence[int], share: Share) -> Iterator[tuple[Tensor, Tensor]]:
+        """Only this share's batches are read."""
+        size = self.loader.batch_size or CHUNK
+        starts = range(share.rank * size, len(indices), share.size * size)
+        mine = [list(indices[start : start + size]) for start in starts]
+        options = {name: getattr(self.loader, name) for name in ("collate_fn", "num_workers", "worker_init_fn")}
+        loader = DataLoader(_OwnStreams(self.loader.dataset), batch_sampler=mine, **options)
+        for start, batch in zip(starts, loader, strict=True):
             images = self.images(batch)
-            images = images if self.limit is None else images[: max(0, self.limit - start)]
-            if not len(images):
-                return
             yield images, torch.arange(start, start + len(images))
 
-    @property
-    def _is_indexed(self) -> bool:
-        loader = self.loader
-        whole = isinstance(loader, DataLoader) and loader.batch_sampler is not None  # whose samples it puts together
-        return whole and not isinstance(loader.dataset, IterableDataset)
-
-    def _indexed(self, share: Share) -> Iterator[tuple[int, Any]]:
-        """Only this share's batches are read."""
-        loader = self.loader
-        n, size = len(loader.dataset), loader.batch_size or CHUNK
-        starts = range(share.rank * size, n, share.size * size)
-        mine = [list(range(start, min(n, start + size))) for start in starts]
-        options = {"collate_fn": loader.collate_fn, "num_workers": loader.num_workers}
-        return zip(starts, DataLoader(loader.dataset, batch_sampler=mine, **options), strict=True)
-
-    def _streamed(self, share: Share) -> Iterator[tuple[int, Any]]:
+    def _streamed(self, share: Share) -> Iterator[tuple[Tensor, Tensor]]:
         """All batches are read, and the others' dropped."""
         start = 0
         for number, batch in enumerate(self.loader):
+            images = self.images(batch)[: None if self.limit is None else self.limit - start]
             if number % share.size == share.rank:
-                yield start, batch
-            start += len(self.images(batch))
+                yield images, torch.arange(start, start + len(images))
+            start += len(images)
+            if start == self.limit:
+                return
+
+
+def evenly(items: Sequence[Any], limit: int | None) -> Sequence[Any]:
+    """``limit`` of the items, evenly spaced, in their order; all of them, where they are no more."""
+    n = len(items)
+    return items if limit is None or limit >= n else [items[k * n // limit] for k in range(limit)]
+
+
+class _OwnStreams(Dataset[Any]):
+    """A dataset whose batches draw from random streams of their own."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __getitems__(self, indices: list[int]) -> Any:
+        with own_stream(torch.device("cpu"), indices[0]):
+            if hasattr(self.dataset, "__getitems__"):
+                return self.dataset.__getitems__(indices)
+            return [self.dataset[index] for index in indices]
+
+
+def _listed(loader: Any) -> Sequence[Any]:
+    return loader if isinstance(loader, list | tuple) else ()
+
+
+def _is_indexed(loader: Any) -> bool:
+    """Whether the loader puts batches together of samples that can be asked for by their index."""
+    whole = isinstance(loader, DataLoader) and loader.batch_sampler is not None
+    return whole and not isinstance(loader.dataset, IterableDataset)
+
+
+def _indices(loader: Any) -> Sequence[int]:
+    """The samples that the loader would ever give, in the dataset's order."""
+    if type(loader.batch_sampler) is not BatchSampler:
+        return sorted({index for batch in loader.batch_sampler for index in batch})
+    if isinstance(loader.sampler, WHOLE):
+        return range(len(loader.dataset))
+    return sorted(set(loader.sampler))

@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from mixgan_lightning.errors import ConfigurationError, DataError
+from mixgan_lightning.evaluation.real_data import evenly
 from mixgan_lightning.processes import ALL, Share
 from mixgan_lightning.sampling import CHUNK, Sampler
 
@@ -61,7 +62,7 @@ class DrawnSamples:
 
 
 def _shown(samples: Tensor) -> Tensor:
-    """Images are scored as they would be saved, clamped to [−1, 1]; other samples as they are."""
+    """Images are clamped to [−1, 1], as they would be when saved; other samples are as they are."""
     if samples.ndim != 4 or not (samples.abs() > 1).any():  # NaN is neither: it is refused later
         return samples
     rank_zero_warn("the generators give pixels outside [-1, 1], clamped for the scores; end them with tanh")
@@ -74,7 +75,7 @@ class FolderSamples:
     Args:
         folder: holds .png, .jpg and the like, all of one size; sub-folders are looked into as well.
         channels: 1: read as grey, 3: as RGB.
-        limit: the first so many; default: all.
+        limit: so many, evenly spaced (folders are often sorted by class); default: all.
 
     Raises:
         ConfigurationError: another number of channels.
@@ -91,7 +92,7 @@ class FolderSamples:
         if len(files) < (limit or 1):
             looked_for = ", ".join(IMG_EXTENSIONS)
             raise DataError(f"images={folder}: expected at least {limit or 1} images ({looked_for}), got {len(files)}")
-        self.files = files[:limit]
+        self.files = evenly(files, limit)
         self.size = self._read(self.files[0]).shape[-2:]
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from mixgan_lightning.evaluation.bar import Progress, bar, unseen
 from mixgan_lightning.evaluation.measure import Measure
 from mixgan_lightning.evaluation.real_data import LOADERS, SPLITS, RealSamples, Split
 from mixgan_lightning.evaluation.samples import Samples
-from mixgan_lightning.evaluation.seen import Seen, has_embedding, see
+from mixgan_lightning.evaluation.seen import Seen, check_one_pass, has_embedding, see
 from mixgan_lightning.processes import own_share, together
 from mixgan_lightning.sampling import own_stream
 
@@ -64,7 +64,8 @@ class Scoring:
         if self.features is not None:
             self.features.to(device)
         with own_stream(device, 0):  # a DataLoader draws from torch's global stream
-            self._count(real)
+            with together():
+                self._count(real)
             for measure in self.measures:
                 measure.forget()
             for split in SPLITS:
@@ -92,24 +93,28 @@ class Scoring:
         Raises:
             DataError: see ``see``.
         """
-        batch, index = next(iter(samples.batches()))
-        see(self.features, batch.to(self.device), index)
+        with own_stream(self.device, 0):
+            batch, index = next(iter(samples.batches()))
+            batch = batch.to(self.device)
+            see(self.features, batch, index)
+            check_one_pass(self.features, batch)
 
     @property
     def _home(self) -> torch.device:
         """Where the metrics are: on the CPU instead of Apple's device, which has no float64."""
         return torch.device("cpu") if self.device.type == "mps" else self.device
 
-    def _real_splits(self) -> list[Split]:
+    def _candidates(self) -> list[Split]:
         """Those that some measure may have its real row of."""
         return [split for split in SPLITS if any(split in measure.real_rows for measure in self.measures)]
 
     def _share_of(self, samples: Samples, measures: Sequence[Measure], progress: Progress) -> Iterator[Seen]:
         """This process's samples as these measures see them: with features, where one of them looks at any."""
-        features = self.features if any(measure.needs is not None for measure in measures) else None
+        needs = {measure.needs for measure in measures}
+        features = self.features if needs != {None} else None
         share, scored = own_share(), 0
         for batch, index in samples.batches(share):
-            yield see(features, batch.to(self.device), index).to(self._home)
+            yield see(features, batch.to(self.device), index, embedding="embedding" in needs).to(self._home)
             scored = min(scored + len(batch) * share.size, len(samples))
             progress(scored)
 
@@ -131,14 +136,15 @@ class Scoring:
             if self.num_samples < measure.least:
                 raise ConfigurationError(
                     f"num_samples={self.num_samples}: {type(measure).__name__} needs at least {measure.least} "
-                    "(every split of an inception score needs samples); draw more, or use fewer splits"
+                    "(its splits, its neighbours); draw more, or ask for fewer of these"
                 )
 
     def _observe(self, real: Real, split: Split, shown: bool) -> None:
         wanting = [measure for measure in self.measures if measure.reference == split]
         if not wanting:
             return
-        samples = _there(type(wanting[0]).__name__, real(split, None))
+        with together():
+            samples = _there(type(wanting[0]).__name__, real(split, None))
         with together(), torch.no_grad(), bar(f"real data, {split}", len(samples), shown) as progress:
             for seen in self._share_of(samples, wanting, progress):
                 for measure in wanting:
@@ -148,7 +154,8 @@ class Scoring:
         """Each measure's real row, from as many samples as are drawn, in one pass a split."""
         assert self.num_samples is not None
         self.real, self.real_splits = {}, {}
-        enough = [split for split in self._real_splits() if len(real(split, self.num_samples)) == self.num_samples]
+        with together():
+            enough = self._enough(real)
         for split in enough:
             measured = [m for m in self.measures if next((s for s in m.real_rows if s in enough), None) == split]
             with bar(f"real data, {split}", self.num_samples, shown) as progress:
@@ -161,6 +168,10 @@ class Scoring:
                 f"{', '.join(type(m).__name__ for m in left)}: num_samples={self.num_samples}, more than there are "
                 "real samples; scores compare only at equal numbers of samples, so real data are not scored"
             )
+
+    def _enough(self, real: Real) -> list[Split]:
+        """The splits that hold as many samples as are drawn."""
+        return [split for split in self._candidates() if len(real(split, self.num_samples)) == self.num_samples]
 
 
 def _there(who: str, samples: RealSamples) -> RealSamples:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,35 +35,77 @@ class Seen:
         return Seen(self.samples.to(device), self.index, logits, embedding)
 
 
-def see(features: nn.Module | None, samples: Tensor, index: Tensor) -> Seen:
-    """Run the features once, in eval mode and without gradients.
+def see(features: nn.Module | None, samples: Tensor, index: Tensor, *, embedding: bool = True) -> Seen:
+    """Run the features once, in eval mode, without gradients and in full float32 precision.
 
     Features are any ``nn.Module`` that maps samples to logits (N, classes). With a method ``embedding(samples)`` ->
-    (N, d) they serve distances as well; and with ``logits(embedding)`` too, one forward pass serves both.
+    (N, d) they serve distances as well; and with a method ``logits(embedding)`` too, one forward pass serves both.
+
+    Args:
+        features: the module, or None.
+        samples, index: see `Seen`.
+        embedding: whether anything looks at the embedding.
 
     Raises:
         DataError: features of another shape, or NaN or infinity in them.
     """
     if features is None:
         return Seen(samples, index)
-    with evaluating(features):
-        logits, embedding = _run(features, samples)
+    with evaluating(features), _full_precision(samples.device):
+        logits, found = _run(features, samples, embedding and has_embedding(features))
     _check("logits", logits, len(samples))
-    if embedding is not None:
-        _check("embedding", embedding, len(samples))
-    return Seen(samples, index, logits, embedding)
-
-
-def _run(features: Any, samples: Tensor) -> tuple[Any, Any]:
-    if not has_embedding(features):
-        return features(samples), None
-    embedding = features.embedding(samples)
-    return features.logits(embedding) if hasattr(features, "logits") else features(samples), embedding
+    if found is not None:
+        _check("embedding", found, len(samples))
+    return Seen(samples, index, logits, found)
 
 
 def has_embedding(features: Any) -> bool:
-    """Whether features serve distances: they have a method ``embedding``."""
-    return callable(getattr(features, "embedding", None))
+    """Whether features serve distances: they have a method ``embedding`` (a layer of that name is none)."""
+    return inspect.isroutine(getattr(features, "embedding", None))
+
+
+def check_one_pass(features: Any, samples: Tensor) -> None:
+    """Whether ``logits(embedding(samples))`` is what ``features(samples)`` gives, where features have both methods.
+
+    Raises:
+        DataError: when it is not; scores would be another network's.
+    """
+    if not (has_embedding(features) and _gives_logits(features)):
+        return
+    with evaluating(features), _full_precision(samples.device):
+        apart, whole = features.logits(features.embedding(samples)), features(samples)
+    if apart.shape != whole.shape or not torch.allclose(apart, whole, rtol=1e-3, atol=1e-4, equal_nan=True):
+        raise DataError(
+            f"{type(features).__name__}: expected logits(embedding(samples)) to be what features(samples) gives; make "
+            "these methods agree, or rename one"
+        )
+
+
+def _gives_logits(features: Any) -> bool:
+    return inspect.isroutine(getattr(features, "logits", None))
+
+
+def _run(features: Any, samples: Tensor, embedding: bool) -> tuple[Any, Any]:
+    if not embedding:
+        return features(samples), None
+    found = features.embedding(samples)
+    return features.logits(found) if _gives_logits(features) else features(samples), found
+
+
+@contextmanager
+def _full_precision(device: torch.device) -> Iterator[None]:
+    """No TensorFloat-32 and no autocast: a score must not depend on the training's precision."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    flags = torch.backends.cudnn
+    try:
+        with (
+            torch.autocast(device.type, enabled=False),
+            flags.flags(enabled=flags.enabled, benchmark=False, deterministic=True, allow_tf32=False),
+        ):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _check(name: str, found: Any, n: int) -> None:

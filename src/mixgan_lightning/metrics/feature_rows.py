@@ -35,7 +35,7 @@ class FeatureRows(Metric):
         super().__init__()
         if reference.ndim != 2 or not len(reference):
             raise DataError(f"expected features of a reference, shape (R, d), got {tuple(reference.shape)}")
-        self.register_buffer("reference", reference.detach().double(), persistent=False)
+        self.register_buffer("reference", reference.detach(), persistent=False)
         self.add_state("rows", [], dist_reduce_fx="cat")
         self.add_state("index", [], dist_reduce_fx="cat")
 
@@ -58,10 +58,10 @@ class FeatureRows(Metric):
         self.index.append(index.to(self.reference.device))
 
     def ordered(self) -> Tensor:
-        """All rows in the order of their index, (N, d)."""
+        """All rows in the order of their index, (N, d), float64."""
         if not sum(map(len, self.rows)):
             raise DataError("expected samples before compute(), got none; call update(features)")
-        return dim_zero_cat(self.rows)[dim_zero_cat(self.index).argsort()]
+        return dim_zero_cat(self.rows)[dim_zero_cat(self.index).argsort()].double()
 
     def _sync_dist(self, dist_sync_fn: Callable[..., Any] = gather_all_tensors, process_group: Any = None) -> None:
         """Gather; a process whose share was empty takes part with no rows."""

@@ -65,7 +65,7 @@ class KernelDistance(FeatureRows):
             raise DataError(f"expected at least 2 samples and as many of the reference, got {fewest}; use more")
         size = self.subset_size if self.subset_size <= fewest else max(2, fewest // 2)
         found = kid_features_to_metric(
-            rows, self.reference, kid_subsets=self.subsets, kid_subset_size=size, verbose=False
+            rows, self.reference.double(), kid_subsets=self.subsets, kid_subset_size=size, verbose=False
         )
         return KernelDistanceValue(
             torch.tensor(found[KEY_METRIC_KID_MEAN], dtype=torch.float64),

@@ -64,7 +64,7 @@ class PrecisionRecall(FeatureRows):
             raise DataError(f"expected more than {self.neighbours} samples, got {len(rows)}; draw more")
         found = prc_features_to_metric(
             rows,
-            self.reference,
+            self.reference.double(),
             prc_neighborhood=self.neighbours,
             prc_batch_size=BLOCK,
             save_cpu_ram=True,
