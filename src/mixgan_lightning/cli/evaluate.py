@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from mixgan_lightning.evaluation.outcome import REAL, Outcome
 from mixgan_lightning.features import checksum
 from mixgan_lightning.gan import images_of
 from mixgan_lightning.gan_factory import plain
+
+PACKAGES = ("mixgan_lightning", "torch", "torchmetrics", "torch-fidelity")
 
 
 def main() -> None:
@@ -73,7 +76,7 @@ def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
         component_weights=w,
         seed=seed,
         weights=weights,
-        **_conditions(quality.scoring),
+        **_conditions(quality.scoring, config),
     )
 
 
@@ -89,7 +92,7 @@ def _of_folder(config: DictConfig, device: torch.device) -> Outcome:
         component_weights=[],
         seed=None,
         weights=None,
-        **_conditions(quality.scoring),
+        **_conditions(quality.scoring, config),
     )
 
 
@@ -128,7 +131,7 @@ def _rows(scoring: Scoring, samples: dict[str, Samples]) -> dict[str, dict[str, 
     return rows | ({REAL: scoring.real} if scoring.real else {})
 
 
-def _conditions(scoring: Scoring) -> dict[str, Any]:
+def _conditions(scoring: Scoring, config: DictConfig) -> dict[str, Any]:
     """What every outcome says of how it was measured."""
     features = scoring.features
     return {
@@ -136,6 +139,10 @@ def _conditions(scoring: Scoring) -> dict[str, Any]:
         "num_samples": scoring.num_samples,
         "features": None if features is None else type(features).__name__,
         "features_sha256": None if features is None else checksum(features),
+        "measures": {type(m).__name__.removesuffix("Measure"): m.settings for m in scoring.measures},
+        "data": plain(config.data),
+        "device": str(scoring.device),
+        "versions": {name: version(name) for name in PACKAGES},
     }
 
 

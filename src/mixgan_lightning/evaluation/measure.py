@@ -45,6 +45,11 @@ class Measure(Protocol):
     real_rows: tuple[Split, ...]
     """The real data to measure as if they were samples, the first that are many enough: never the reference itself."""
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the values depend on beside samples and features: splits, reference …"""
+        ...
+
     def forget(self) -> None:
         """Begin anew: another reference is going to be shown."""
         ...
@@ -78,6 +83,11 @@ class OfMetric(ABC):
     least = 1
     reference: Split | None = None
     real_rows: tuple[Split, ...] = ("held_out", "train")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the values depend on beside samples and features."""
+        return {} if self.reference is None else {"reference": self.reference}
 
     def forget(self) -> None:  # noqa: B027  # the same
         """Begin anew, where there is a reference."""

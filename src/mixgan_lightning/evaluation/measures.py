@@ -37,7 +37,11 @@ class InceptionScoreMeasure(OfMetric):
 
     def __init__(self, splits: int = 10) -> None:
         self.metric = InceptionScore(nn.Identity(), splits)
-        self.least = splits
+        self.least = self.splits = splits
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"splits": self.splits}
 
     def update(self, seen: Seen) -> None:
         assert seen.logits is not None
@@ -113,6 +117,10 @@ class KernelMeasure(AgainstFeatures):
         super().__init__(reference)
         self.subsets, self.subset_size = subsets, subset_size
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings, "subsets": self.subsets, "subset_size": self.subset_size}
+
     def _built(self, reference: Tensor) -> Metric:
         return KernelDistance(reference, self.subsets, self.subset_size)
 
@@ -131,6 +139,10 @@ class PrecisionRecallMeasure(AgainstFeatures):
     def __init__(self, reference: Split = "held_out", neighbours: int = 3) -> None:
         super().__init__(reference)
         self.neighbours, self.least = neighbours, neighbours + 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings, "neighbours": self.neighbours}
 
     def _built(self, reference: Tensor) -> Metric:
         return PrecisionRecall(reference, self.neighbours)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -30,6 +31,10 @@ class Outcome:
     weights: str | None  # "ema" or "raw"; None: no checkpoint
     features: str | None  # class of the feature extractor
     features_sha256: str | None
+    measures: dict[str, dict[str, Any]]  # each with its settings
+    data: dict[str, Any]  # config of the real data
+    device: str  # on which samples were drawn and features computed
+    versions: dict[str, str]  # of the packages that draw and measure
 
     def save(self, stem: Path) -> None:
         """Write stem.md and stem.json."""
@@ -79,12 +84,18 @@ class Outcome:
         found = [f"{self.num_samples:,} samples in every row{drawn}{of_weights}"]
         if self.features is not None:
             found.append(f"features: {self.features}, sha256 {str(self.features_sha256)[:12]}…")
+        settings = [f"{name} ({_listed(chosen)})" for name, chosen in self.measures.items() if chosen]
+        found += [f"settings: {', '.join(settings)}"] * bool(settings)
         for split in dict.fromkeys(self.real_splits.values()):
             titles = [log_names.title(name) for name in self._names() if self.real_splits.get(name) == split]
             found.append(f"real data, {split.replace('_', '-')}: {', '.join(titles)}")
         if log_names.NEAREST_TRAINING_IMAGE in self._names():
             found.append("nearest training image: smaller than the real data's means memorising")
         return found
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
 def _shown(values: Mapping[str, float], name: str) -> str:
