@@ -5,7 +5,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from pytorch_lightning.plugins.layer_sync import TorchSyncBatchNorm
-from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from pytorch_lightning.strategies import (
+    DDPStrategy,
+    DeepSpeedStrategy,
+    FSDPStrategy,
+    ModelParallelStrategy,
+    SingleDeviceStrategy,
+)
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -14,22 +20,38 @@ from mixgan_lightning.errors import ConfigurationError, DataError, GANError
 
 
 def trainer_with(strategy=None, precision="32-true"):
-    return SimpleNamespace(strategy=strategy, precision=precision)
+    return SimpleNamespace(strategy=strategy or SingleDeviceStrategy("cpu"), precision=precision)
+
+
+class OtherStrategy:
+    """One that nobody has tried."""
 
 
 # ------------------------------------------------------------------------------------------------ the Trainer
 
 
-@pytest.mark.parametrize("strategy", [FSDPStrategy, DeepSpeedStrategy, ModelParallelStrategy])
-def test_sharded_strategies_are_refused_with_what_to_use(strategy):
+def test_one_device_is_taken(make_trainer):
+    checks.check_trainer(make_trainer())
+
+
+@pytest.mark.parametrize("strategy", [FSDPStrategy, DeepSpeedStrategy, ModelParallelStrategy, OtherStrategy])
+def test_strategies_other_than_one_device_and_ddp_are_refused_with_what_to_use(strategy):
     built = strategy.__new__(strategy)  # DeepSpeed's constructor wants the package
     with pytest.raises(ConfigurationError, match=rf"{strategy.__name__} cannot .*ddp_find_unused_parameters_true"):
         checks.check_trainer(trainer_with(built))
 
 
-@pytest.mark.parametrize("options", [{}, {"find_unused_parameters": False}, {"static_graph": True}])
-def test_plain_ddp_is_refused_with_what_to_use(options):
-    with pytest.raises(ConfigurationError, match=r"plain DDP waits.*strategy='ddp_find_unused_parameters_true'"):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"find_unused_parameters": False},
+        {"static_graph": True},
+        {"find_unused_parameters": True, "static_graph": True},
+    ],
+)
+def test_plain_and_static_ddp_are_refused_with_what_to_use(options):
+    with pytest.raises(ConfigurationError, match=r"plain DDP .*static_graph.* waits.*ddp_find_unused_parameters_true"):
         checks.check_trainer(trainer_with(DDPStrategy(**options)))
 
 
@@ -49,6 +71,19 @@ def test_synchronised_batchnorm_on_gpus_is_taken():
     strategy = DDPStrategy(find_unused_parameters=True, parallel_devices=[torch.device("cuda", 0)])
     strategy._layer_sync = TorchSyncBatchNorm()
     checks.check_trainer(trainer_with(strategy))
+
+
+def test_synchronised_batchnorm_takes_the_place_of_every_components_own_and_keeps_its_parameters(toy):
+    """So optimisers, which were given them before, find them."""
+    model = mix(toy(batchnorm=True), 2)
+    parameters, (images, components) = list(model.parameters()), model.sample(4, seed=0)
+    model = TorchSyncBatchNorm().apply(model)
+    assert not any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
+    assert sum(isinstance(module, nn.SyncBatchNorm) for module in model.modules()) == 4  # 2 generators, as many others
+    assert all(a is b for a, b in zip(parameters, model.parameters(), strict=True))
+    found = model.sample(4, seed=0)
+    assert torch.equal(found[0], images)
+    assert torch.equal(found[1], components)
 
 
 @pytest.mark.parametrize("precision", ["16-mixed", "16-true", "bf16-true"])

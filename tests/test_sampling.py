@@ -1,3 +1,6 @@
+import random
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -183,15 +186,42 @@ def test_evaluating_restores_modes_after_an_error():
         assert not torch.is_grad_enabled()
 
 
-def test_own_stream_is_seeded_inside_and_goes_on_outside():
-    torch.manual_seed(5)
-    expected = torch.rand(2)
-    torch.manual_seed(5)
+STREAMS = {
+    "torch": (torch.manual_seed, lambda: torch.rand(2).tolist()),
+    "numpy": (np.random.seed, lambda: np.random.rand(2).tolist()),  # noqa: NPY002
+    "random": (random.seed, random.random),
+}
+
+
+@pytest.mark.parametrize(("seed_it", "drawn"), STREAMS.values(), ids=STREAMS)
+def test_own_stream_is_seeded_inside_and_goes_on_outside(seed_it, drawn):
+    seed_it(5)
+    expected = drawn()
+    seed_it(5)
     with own_stream(torch.device("cpu"), 7):
-        inside = torch.rand(2)
-    assert torch.equal(torch.rand(2), expected)
-    torch.manual_seed(7)
-    assert torch.equal(torch.rand(2), inside)
+        inside = drawn()
+    assert drawn() == expected
+    seed_it(7)
+    assert drawn() == inside
+
+
+@pytest.mark.parametrize(("seed_it", "drawn"), STREAMS.values(), ids=STREAMS)
+def test_streams_go_on_outside_own_stream_also_after_an_error(seed_it, drawn):
+    seed_it(5)
+    expected = drawn()
+    seed_it(5)
+    with pytest.raises(ZeroDivisionError), own_stream(torch.device("cpu"), 7):
+        1 / (0 * len(str(drawn())))
+    assert drawn() == expected
+
+
+@pytest.mark.parametrize("drawn", [drawn for _, drawn in STREAMS.values()], ids=STREAMS)
+def test_own_streams_of_other_seeds_differ_also_of_those_that_a_chunk_has(drawn):
+    found = []
+    for seed in (0, 1, 2**63 - 1):
+        with own_stream(torch.device("cpu"), seed):
+            found.append(str(drawn()))
+    assert len(set(found)) == 3
 
 
 def test_labels_for_sampling_may_be_a_list_a_tensor_or_one_for_all():

@@ -109,8 +109,8 @@ def test_the_final_values_are_those_of_the_model_in_the_checkpoint(run_of):
 
 
 def test_the_final_values_are_the_last_measurement_and_no_second_one_is_made(tiny_train, tmp_path, monkeypatch):
-    measured, measure = [], QualityCallback.measure
-    monkeypatch.setattr(QualityCallback, "measure", lambda *args: (measured.append(measure(*args)), measured[-1])[1])
+    measured, score = [], QualityCallback._score
+    monkeypatch.setattr(QualityCallback, "_score", lambda *args: (measured.append(score(*args)), measured[-1])[1])
     two_of_three = ("trainer.max_epochs=3", "evaluate_every_n_epochs=2")
     assert tiny_train("mixture.size=2", *two_of_three).code == 0
     assert len(measured) == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
 from mixgan_lightning import log_names
@@ -104,7 +104,7 @@ def test_features_are_not_computed_where_no_measure_looks_at_them(prepared, feat
     prepared([NearestTrainingImageMeasure()], features).score(in_memory(images(20)))
     assert not features.asked
     prepared([NearestTrainingImageMeasure(), InceptionScoreMeasure(2)], features)  # training data: for the first alone
-    assert features.asked == {"embedding": 20, "logits": 20}
+    assert features.asked == {"forward": 20}  # nothing looks at the embedding
 
 
 def test_the_values_are_those_of_each_measure_alone(prepared, features, in_memory, images):
@@ -192,14 +192,34 @@ class ShuffledStream(IterableDataset):
         return iter(self.images[torch.randperm(len(self.images))])
 
 
-@pytest.mark.parametrize("streamed", [False, True])
-def test_the_random_streams_are_left_alone(streamed, data, real, train, held_out, in_memory, images):
+class Augmented(Dataset):
+    """Draws from all the global streams."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        return self.images[i] * (torch.rand(()) + np.random.rand() + random.random())  # noqa: NPY002
+
+
+HELD_OUT = {
+    "in memory": lambda images: DataLoader(TensorDataset(images), 8),
+    "streamed": lambda images: DataLoader(ShuffledStream(images), 8),
+    "augmented": lambda images: DataLoader(Augmented(images), 8),
+    "sampled": lambda images: DataLoader(TensorDataset(images), 8, sampler=SubsetRandomSampler(range(25))),
+}
+
+
+@pytest.mark.parametrize("loader", HELD_OUT.values(), ids=HELD_OUT)
+def test_the_random_streams_are_left_alone(loader, data, real, train, held_out, in_memory, images):
     def streams():
         return torch.get_rng_state().tolist(), random.getstate(), [*map(str, np.random.get_state())]  # noqa: NPY002
 
     datamodule = data(train, held_out)
-    if streamed:
-        datamodule.val_dataloader = lambda: DataLoader(ShuffledStream(held_out), 8)
+    datamodule.val_dataloader = lambda: loader(held_out)
     found = []
     for seed in range(2):
         torch.manual_seed(seed)
@@ -232,7 +252,7 @@ def test_real_data_are_scored_in_equal_numbers_of_the_first_split_that_has_enoug
     recorder = Recorder(real_rows)
     scoring = prepared([recorder], num_samples=num_samples)
     split = {"train": train, "held_out": held_out}[chosen]
-    assert torch.equal(recorder.images(), split[:num_samples])
+    assert torch.equal(recorder.images(), split[torch.arange(num_samples) * len(split) // num_samples])
     assert scoring.real == {"quality/count": num_samples}
     assert scoring.real_splits == {"quality/count": chosen}
     assert not [warning for warning in recwarn if "num_samples" in str(warning.message)]
@@ -360,3 +380,10 @@ def test_features_that_do_not_fit_are_found_in_the_first_batch(in_memory, images
     with pytest.raises(DataError, match=r"\(7, width\), got .*\(28,\)"):
         Scoring([InceptionScoreMeasure()], nn.Flatten(0), 20).check(in_memory(images(20)))
     Scoring([InceptionScoreMeasure()], nn.Flatten(), 20).check(in_memory(images(20)))
+
+
+def test_features_whose_two_ways_to_the_logits_disagree_are_found_in_the_first_batch(features, in_memory, images):
+    Scoring([InceptionScoreMeasure()], features, 20).check(in_memory(images(20)))
+    features.logits = lambda embedding: 2 * features.head(embedding)
+    with pytest.raises(DataError, match=r"CountingFeatures: expected logits\(embedding\(samples\)\)"):
+        Scoring([InceptionScoreMeasure()], features, 20).check(in_memory(images(20)))

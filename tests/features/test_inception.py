@@ -22,6 +22,7 @@ from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from mixgan_lightning.errors import ConfigurationError, DataError
+from mixgan_lightning.evaluation.seen import check_one_pass, has_embedding
 from mixgan_lightning.features import InceptionFeatures, inception
 from mixgan_lightning.features.inception import rgb_uint8
 from mixgan_lightning.pictures import to_uint8
@@ -86,6 +87,11 @@ def test_forward_is_the_logits_of_the_embedding(features, embedding, images):
     assert torch.equal(features(images), features.logits(embedding))
     assert embedding.shape == (3, 2048)
     assert features.logits(embedding).shape == (3, 1008)
+
+
+def test_the_scoring_takes_its_embedding_and_logits_as_one_pass(features, images):
+    assert has_embedding(features)
+    check_one_pass(features, images)
 
 
 def test_float_images_have_the_features_of_their_8_bit_versions(features, embedding, images):

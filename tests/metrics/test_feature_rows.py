@@ -53,18 +53,28 @@ def test_reset_forgets_the_samples_and_keeps_the_reference():
     metric = Rows(REFERENCE)
     metric.update(features_of(4))
     metric.reset()
-    assert torch.equal(metric.reference, REFERENCE.double())
+    assert torch.equal(metric.reference, REFERENCE)
     metric.update(features_of(2, seed=3))
     assert torch.equal(metric.compute(), features_of(2, seed=3).double())
 
 
-def test_both_sides_are_kept_in_float64_without_gradients_and_stay_out_of_checkpoints():
-    metric = Rows(REFERENCE.clone().requires_grad_())
-    metric.update(features_of(4).requires_grad_())
-    for kept in (metric.reference, metric.compute()):
-        assert kept.dtype == torch.float64
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_both_sides_are_kept_in_their_own_type_without_gradients_and_stay_out_of_checkpoints(dtype):
+    """Float64 would take twice the memory, and the processes' messages too."""
+    metric = Rows(REFERENCE.to(dtype).requires_grad_())
+    metric.update(features_of(4).to(dtype).requires_grad_())
+    for kept in (metric.reference, *metric.rows):
+        assert kept.dtype == dtype
         assert not kept.requires_grad
     assert not metric.state_dict()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_are_compared_in_float64(dtype):
+    metric = Rows(REFERENCE.to(dtype))
+    metric.update(features_of(4).to(dtype))
+    assert metric.compute().dtype == torch.float64
+    assert torch.equal(metric.compute(), features_of(4).double())
 
 
 @pytest.mark.parametrize("own", [[1, 4, 0], []])

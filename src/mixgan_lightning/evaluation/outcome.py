@@ -60,7 +60,7 @@ class Outcome:
             table.add_row(*cells)
         console.print(table, "")
         for condition in self._conditions():
-            console.print(condition, highlight=False, soft_wrap=True)
+            console.print(condition, highlight=False)
 
     def _head(self) -> list[str]:
         return ["", *(["w"] if self.component_weights else []), *map(log_names.title, self._names())]
