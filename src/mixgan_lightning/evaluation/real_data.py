@@ -17,6 +17,7 @@ from torch.utils.data import (
     IterableDataset,
     RandomSampler,
     SequentialSampler,
+    WeightedRandomSampler,
 )
 
 from mixgan_lightning.errors import DataError
@@ -26,13 +27,14 @@ from mixgan_lightning.sampling import CHUNK, own_stream
 Split = Literal["train", "held_out"]
 LOADERS: dict[Split, str] = {"train": "train_dataloader", "held_out": "val_dataloader"}
 SPLITS: tuple[Split, ...] = ("train", "held_out")
-WHOLE = (SequentialSampler, RandomSampler, DistributedSampler)  # samplers that leave no sample out
+WHOLE = (SequentialSampler, RandomSampler, DistributedSampler, WeightedRandomSampler)  # that choose no part
 
 
 class RealSamples:
     """The images of a datamodule's split, none dropped and none shuffled; empty where there is no such split.
 
-    A sampler that chooses some of the dataset's samples is followed. Random augmentation is drawn from a stream of each
+    Make and iterate it under a random stream of its own: samplers and DataLoaders draw from torch's global one. A sampler
+    that chooses some of the dataset's samples is followed. Random augmentation is drawn from a stream of each
     batch's own: the same whatever the number of processes and workers.
 
     Args:
@@ -119,7 +121,8 @@ def _is_indexed(loader: Any) -> bool:
 def _indices(loader: Any) -> Sequence[int]:
     """The samples that the loader would ever give, in the dataset's order."""
     if type(loader.batch_sampler) is not BatchSampler:
-        return sorted({index for batch in loader.batch_sampler for index in batch})
-    if isinstance(loader.sampler, WHOLE):
+        return sorted({int(index) for batch in loader.batch_sampler for index in batch})
+    sampler = loader.batch_sampler.sampler
+    if isinstance(sampler, WHOLE):
         return range(len(loader.dataset))
-    return sorted(set(loader.sampler))
+    return sorted(set(map(int, sampler)))

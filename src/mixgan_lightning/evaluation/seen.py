@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ def see(features: nn.Module | None, samples: Tensor, index: Tensor, *, embedding
 
 def has_embedding(features: Any) -> bool:
     """Whether features serve distances: they have a method ``embedding`` (a layer of that name is none)."""
-    return inspect.isroutine(getattr(features, "embedding", None))
+    return _is_method(getattr(features, "embedding", None))
 
 
 def check_one_pass(features: Any, samples: Tensor) -> None:
@@ -74,7 +73,8 @@ def check_one_pass(features: Any, samples: Tensor) -> None:
         return
     with evaluating(features), _full_precision(samples.device):
         apart, whole = features.logits(features.embedding(samples)), features(samples)
-    if apart.shape != whole.shape or not torch.allclose(apart, whole, rtol=1e-3, atol=1e-4, equal_nan=True):
+    alike = isinstance(whole, Tensor) and apart.shape == whole.shape
+    if not alike or not torch.allclose(apart, whole, rtol=1e-3, atol=1e-4, equal_nan=True):
         raise DataError(
             f"{type(features).__name__}: expected logits(embedding(samples)) to be what features(samples) gives; make "
             "these methods agree, or rename one"
@@ -82,7 +82,11 @@ def check_one_pass(features: Any, samples: Tensor) -> None:
 
 
 def _gives_logits(features: Any) -> bool:
-    return inspect.isroutine(getattr(features, "logits", None))
+    return _is_method(getattr(features, "logits", None))
+
+
+def _is_method(found: Any) -> bool:
+    return callable(found) and not isinstance(found, nn.Module)
 
 
 def _run(features: Any, samples: Tensor, embedding: bool) -> tuple[Any, Any]:
@@ -95,17 +99,16 @@ def _run(features: Any, samples: Tensor, embedding: bool) -> tuple[Any, Any]:
 @contextmanager
 def _full_precision(device: torch.device) -> Iterator[None]:
     """No TensorFloat-32 and no autocast: a score must not depend on the training's precision."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    flags = torch.backends.cudnn
+    backends = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    before = [backend.fp32_precision for backend in backends]
     try:
-        with (
-            torch.autocast(device.type, enabled=False),
-            flags.flags(enabled=flags.enabled, benchmark=False, deterministic=True, allow_tf32=False),
-        ):
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
 
 
 def _check(name: str, found: Any, n: int) -> None:
