@@ -36,6 +36,10 @@ MIXTURE = Outcome(
     weights="ema",
     features="DigitsClassifier",
     features_sha256="0123456789abcdef",
+    measures={"InceptionScore": {"splits": 10}, "Frechet": {"reference": "held_out"}, "Own": {}},
+    data={"_target_": "some.Data", "batch_size": 64},
+    device="cpu",
+    versions={"torch": "2.11"},
 )
 
 FOLDER = Outcome(
@@ -48,6 +52,10 @@ FOLDER = Outcome(
     weights=None,
     features=None,
     features_sha256=None,
+    measures={"ModeCoverage": {}},
+    data={},
+    device="cpu",
+    versions={"torch": "2.11"},
 )
 
 MIXTURE_MARKDOWN = """\
@@ -60,6 +68,7 @@ MIXTURE_MARKDOWN = """\
 
 - 50,000 samples in every row, seed 3, averaged weights (ema)
 - features: DigitsClassifier, sha256 0123456789ab…
+- settings: InceptionScore (splits 10), Frechet (reference held_out)
 - real data, held-out: inception score, nearest training image
 - real data, train: Fréchet distance
 - nearest training image: smaller than the real data's means memorising

@@ -155,8 +155,8 @@ class NotesPrecision(nn.Module):
         return images.flatten(1)
 
     def logits(self, embedding):
-        tf32 = torch.backends.cudnn.allow_tf32
-        self.noted.append((torch.get_float32_matmul_precision(), tf32, torch.is_autocast_enabled("cpu")))
+        backends = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        self.noted.append((*(one.fp32_precision for one in backends), torch.is_autocast_enabled("cpu")))
         if self.error:
             raise self.error
         return self.layer(embedding)
@@ -172,8 +172,8 @@ def training_precision():
     torch.set_float32_matmul_precision("medium")
     with torch.autocast("cpu", torch.bfloat16), torch.backends.cudnn.flags(allow_tf32=True):
         yield lambda: (
-            torch.get_float32_matmul_precision(),
-            torch.backends.cudnn.allow_tf32,
+            torch.backends.cuda.matmul.fp32_precision,
+            torch.backends.cudnn.conv.fp32_precision,
             torch.is_autocast_enabled("cpu"),
         )
     torch.set_float32_matmul_precision(before)
@@ -190,8 +190,8 @@ def test_features_are_computed_in_full_precision_whatever_the_trainings_and_that
     features = NotesPrecision(error)
     with pytest.raises(RuntimeError, match="no memory") if error else nullcontext():
         run(features, images(6))
-    assert set(features.noted) == {("highest", False, False)}
-    assert training_precision() == ("medium", True, True)
+    assert set(features.noted) == {("ieee", "ieee", False)}
+    assert training_precision() == ("tf32", "tf32", True)
 
 
 def test_a_score_in_mixed_precision_is_that_without(training_precision, features, images):

@@ -33,8 +33,8 @@ WHOLE = (SequentialSampler, RandomSampler, DistributedSampler, WeightedRandomSam
 class RealSamples:
     """The images of a datamodule's split, none dropped and none shuffled; empty where there is no such split.
 
-    Make and iterate it under a random stream of its own: samplers and DataLoaders draw from torch's global one. A sampler
-    that chooses some of the dataset's samples is followed. Random augmentation is drawn from a stream of each
+    Make and iterate it under a random stream of its own: samplers and DataLoaders draw from torch's global one. A
+    sampler that chooses some of the dataset's samples is followed. Random augmentation is drawn from a stream of each
     batch's own: the same whatever the number of processes and workers.
 
     Args:

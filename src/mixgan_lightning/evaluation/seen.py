@@ -99,7 +99,8 @@ def _run(features: Any, samples: Tensor, embedding: bool) -> tuple[Any, Any]:
 @contextmanager
 def _full_precision(device: torch.device) -> Iterator[None]:
     """No TensorFloat-32 and no autocast: a score must not depend on the training's precision."""
-    backends = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    cudnn: Any = torch.backends.cudnn
+    backends: list[Any] = [torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn]
     before = [backend.fp32_precision for backend in backends]
     try:
         for backend in backends:
