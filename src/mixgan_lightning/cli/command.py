@@ -54,7 +54,7 @@ def _readable(config_name: str) -> Iterator[None]:
             raise
         rank = getattr(rank_zero_only, "rank", 0)
         process = f" (process {rank})" if rank else ""  # the first says it without a number
-        print(f"mixgan-{config_name}{process}: {explain(error, config_name)}", file=sys.stderr)
+        sys.stderr.write(f"mixgan-{config_name}{process}: {explain(error, config_name)}\n")  # whole: others write too
         raise SystemExit(1) from None
     except KeyboardInterrupt as interrupt:
         print(f"mixgan-{config_name}: interrupted{interrupt}", file=sys.stderr)

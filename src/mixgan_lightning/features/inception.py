@@ -54,9 +54,9 @@ class InceptionFeatures(nn.Module):
         DataError: images of another rank, number of channels, type or range.
 
     Example:
-        >>> features = InceptionFeatures(weights_path="weights-inception.pth")     # doctest: +SKIP
-        >>> features(torch.zeros(2, 3, 32, 32)).shape                              # doctest: +SKIP
-        torch.Size([2, 1008])
+        >>> InceptionFeatures(weights_path="no_such.pth")
+        Traceback (most recent call last):
+        mixgan_lightning.errors.ConfigurationError: weights_path=no_such.pth: no such file; download https://...
     """
 
     def __init__(self, weights_path: str | Path | None = None, sha256: str | None = OFFICIAL_SHA256) -> None:
