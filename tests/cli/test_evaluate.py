@@ -1,12 +1,14 @@
+import importlib
 import json
 import re
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 
-from mixgan_lightning import MixGANModule, log_names
+from mixgan_lightning import MixGANModule, log_names, mix
 from mixgan_lightning.callbacks import InceptionScoreCallback, ModeCoverageCallback
 from mixgan_lightning.data import DigitsDataModule, GaussiansRing
 from mixgan_lightning.errors import ConfigurationError
@@ -110,7 +112,7 @@ def test_the_table_is_shown_and_written_as_markdown(digits, mixgan_evaluate, tmp
     ran = mixgan_evaluate(f"ckpt_path={digits}")
     assert {path.name for path in tmp_path.iterdir()} == {"evaluation.md", "evaluation.json"}  # Hydra leaves nothing
     assert "written to evaluation.md and evaluation.json\n" in ran.out
-    table, conditions = (tmp_path / "evaluation.md").read_text().split("\n\n")
+    table, conditions, _ = (tmp_path / "evaluation.md").read_text().split("\n\n")
     head, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     assert head == ["", "w", *map(log_names.title, COLUMNS)]
     assert [cells[0] for cells in lines] == ["mixture", "component 0", "component 1", "real data"]
@@ -254,7 +256,26 @@ def test_images_of_another_size_than_the_data_are_scored_where_no_pixels_are_com
 @pytest.mark.parametrize("arguments", [(), ("ckpt_path=a.ckpt", "images=images"), ("n=5",)])
 def test_either_a_checkpoint_or_a_folder_is_asked_for(arguments, mixgan_evaluate, one_line):
     line = one_line(mixgan_evaluate(*arguments), "mixgan-evaluate")
-    assert "expected ckpt_path=FILE (a mixture's checkpoint) or images=DIR (a folder of images)" in line
+    came = "both; leave one out" if len(arguments) == 2 else "neither"
+    assert f"expected ckpt_path=FILE (a mixture's checkpoint) or images=DIR (images), got {came}" in line
+
+
+def test_a_checkpoint_that_does_not_know_its_gan_is_told_its_class(tmp_path, mixgan_evaluate, one_line, monkeypatch):
+    """As of a class of a script, or a lambda."""
+    source = "from torch import nn\nfrom mixgan_lightning import GAN\n\n\ndef make():\n    generator = nn.Sequential("
+    source += "nn.Linear(4, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))\n"
+    source += "    return GAN(generator, nn.Sequential(nn.Flatten(), nn.Linear(64, 1)), latent_dim=4)\n"
+    (tmp_path / "own_gans.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    make = importlib.import_module("own_gans").make
+    silent = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    trainer = pl.Trainer(max_steps=2, accelerator="cpu", **silent)
+    trainer.fit(mix(lambda: make(), 2), datamodule=DigitsDataModule())
+    trainer.save_checkpoint(tmp_path / "own.ckpt")
+    assert "pass make_gan=" in one_line(mixgan_evaluate("ckpt_path=own.ckpt", "n=20"), "mixgan-evaluate")
+    ran = mixgan_evaluate("ckpt_path=own.ckpt", "n=20", "make_gan=own_gans.make")
+    assert (ran.code, ran.err) == (0, "")
+    assert "component 1" in ran.out
 
 
 BAD = [

@@ -69,9 +69,14 @@ MIXTURE_MARKDOWN = """\
 - 50,000 samples in every row, seed 3, averaged weights (ema)
 - features: DigitsClassifier, sha256 0123456789ab…
 - settings: InceptionScore (splits 10), Frechet (reference held_out)
-- real data, held-out: inception score, nearest training image
-- real data, train: Fréchet distance
+- real row from held-out data: inception score, nearest training image
+- real row from training data: Fréchet distance
 - nearest training image: smaller than the real data's means memorising
+
+- source: runs/[a]/last.ckpt
+- data: _target_ some.Data, batch_size 64
+- sha256 of the features: 0123456789abcdef
+- device: cpu; versions: torch 2.11
 """
 
 FOLDER_MARKDOWN = """\
@@ -81,7 +86,10 @@ FOLDER_MARKDOWN = """\
 | real data | 25 | – |
 
 - 10 samples in every row
-- real data, train: modes
+- real row from training data: modes
+
+- source: images
+- device: cpu; versions: torch 2.11
 """
 
 BOTH = pytest.mark.parametrize(
@@ -103,7 +111,7 @@ def test_the_terminal_shows_the_same(outcome, markdown, capsys):
     outcome.show()
     lines = [squeezed(line) for line in capsys.readouterr().out.splitlines()]
     assert outcome.source in lines
-    table, conditions = markdown.split("\n\n")
+    table, conditions, _ = markdown.split("\n\n")
     for line in table.splitlines()[2:]:
         assert squeezed(line) in lines
     for line in conditions.splitlines():

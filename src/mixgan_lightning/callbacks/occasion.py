@@ -24,7 +24,7 @@ class Occasion:
         if every_n_epochs is not None and every_n_steps is not None:
             raise ConfigurationError(
                 f"expected every_n_epochs or every_n_steps, got both ({every_n_epochs} and {every_n_steps}); "
-                "set the other to null"
+                "set the other to null (on the command line: callbacks.quality.every_n_epochs=null)"
             )
         if every_n_epochs is None and every_n_steps is None:
             every_n_epochs = 1

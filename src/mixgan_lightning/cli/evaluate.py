@@ -35,7 +35,8 @@ def main() -> None:
 def evaluate(config: DictConfig) -> None:
     """Load, draw, score, show."""
     if (config.ckpt_path is None) == (config.images is None):
-        raise ConfigurationError("expected ckpt_path=FILE (a mixture's checkpoint) or images=DIR (a folder of images)")
+        came = "neither" if config.images is None else "both; leave one out"
+        raise ConfigurationError(f"expected ckpt_path=FILE (a mixture's checkpoint) or images=DIR (images), got {came}")
     if config.n is not None:
         checks.check_count("n", config.n)
     device = _device(config.device)
@@ -56,7 +57,9 @@ def _device(name: str | None) -> torch.device:
 
 
 def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
-    model = MixGANModule.load_from_checkpoint(config.ckpt_path, device, weights=config.weights)
+    model = MixGANModule.load_from_checkpoint(
+        config.ckpt_path, device, make_gan=plain(config.make_gan), weights=config.weights
+    )
     weights = checkpoint.choose(checkpoint.read(config.ckpt_path), config.weights)[1]
     quality, datamodule = _quality(config, config.n), _data(config)
     drawn, real = tuple(model.sample(1, seed=0)[0].shape[1:]), _sample_shape(datamodule, model.gan.images)

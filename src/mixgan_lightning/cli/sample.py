@@ -20,7 +20,7 @@ def main() -> None:
 
 def sample(config: DictConfig) -> None:
     """Load, draw, write."""
-    model = MixGANModule.load_from_checkpoint(config.ckpt_path, weights=config.weights)
+    model = MixGANModule.load_from_checkpoint(config.ckpt_path, make_gan=plain(config.make_gan), weights=config.weights)
     images, components = model.sample(
         config.n, seed=config.seed, labels=plain(config.labels), component=config.component
     )

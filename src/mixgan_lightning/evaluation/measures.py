@@ -119,9 +119,10 @@ class KernelMeasure(AgainstFeatures):
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {**super().settings, "subsets": self.subsets, "subset_size": self.subset_size}
+        used = self.metric.size_used if hasattr(self, "metric") else self.subset_size
+        return {**super().settings, "subsets": self.subsets, "subset_size": used}
 
-    def _built(self, reference: Tensor) -> Metric:
+    def _built(self, reference: Tensor) -> KernelDistance:
         return KernelDistance(reference, self.subsets, self.subset_size)
 
     def _named(self, computed: Any) -> dict[str, float]:

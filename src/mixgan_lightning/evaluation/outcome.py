@@ -16,6 +16,8 @@ from rich.table import Table
 from mixgan_lightning import log_names
 
 REAL = "real data"
+WIDEST = 200  # columns of a table
+SPLIT_TITLES = {"train": "training data", "held_out": "held-out data"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Outcome:
         head = self._head()
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *self._cells()]
         table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        return f"{table}\n\n" + "".join(f"- {condition}\n" for condition in self._conditions())
+        below = ["".join(f"- {line}\n" for line in lines) for lines in (self._conditions(), self._origins())]
+        return "\n".join([f"{table}\n", *below])
 
     def show(self) -> None:
         """Print both."""
@@ -58,7 +61,7 @@ class Outcome:
             table.add_column(title.replace(" ", "\n"), justify="right" if i else "left", no_wrap=True)
         for cells in self._cells():
             table.add_row(*cells)
-        console.print(table, "")
+        Console(width=WIDEST).print(table, "")  # a wide table is wrapped by the terminal, and no number is cut off
         for condition in self._conditions():
             console.print(condition, highlight=False)
 
@@ -88,10 +91,17 @@ class Outcome:
         found += [f"settings: {', '.join(settings)}"] * bool(settings)
         for split in dict.fromkeys(self.real_splits.values()):
             titles = [log_names.title(name) for name in self._names() if self.real_splits.get(name) == split]
-            found.append(f"real data, {split.replace('_', '-')}: {', '.join(titles)}")
+            found.append(f"real row from {SPLIT_TITLES[split]}: {', '.join(titles)}")
         if log_names.NEAREST_TRAINING_IMAGE in self._names():
             found.append("nearest training image: smaller than the real data's means memorising")
         return found
+
+    def _origins(self) -> list[str]:
+        """What else another person needs to get the same numbers."""
+        features = [f"sha256 of the features: {self.features_sha256}"] * (self.features_sha256 is not None)
+        data = [f"data: {_listed(self.data)}"] * bool(self.data)
+        used = f"device: {self.device}; versions: {_listed(self.versions)}"
+        return [f"source: {self.source}", *data, *features, used]
 
 
 def _listed(settings: Mapping[str, Any]) -> str:

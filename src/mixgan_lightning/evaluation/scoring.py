@@ -136,7 +136,7 @@ class Scoring:
             if self.num_samples < measure.least:
                 raise ConfigurationError(
                     f"num_samples={self.num_samples}: {type(measure).__name__} needs at least {measure.least} "
-                    "(its splits, its neighbours); draw more, or ask for fewer of these"
+                    "samples; draw more, or use fewer splits or neighbours"
                 )
 
     def _observe(self, real: Real, split: Split, shown: bool) -> None:

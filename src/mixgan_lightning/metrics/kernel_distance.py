@@ -56,6 +56,7 @@ class KernelDistance(FeatureRows):
                 f"expected subsets >= 1 and subset_size >= 2, got subsets={subsets}, subset_size={subset_size}"
             )
         self.subsets, self.subset_size = subsets, subset_size
+        self.size_used = subset_size  # at the last compute
 
     def compute(self) -> KernelDistanceValue:
         """The kernel distance of all samples, of all processes."""
@@ -63,7 +64,7 @@ class KernelDistance(FeatureRows):
         fewest = min(len(rows), len(self.reference))
         if fewest < 2:
             raise DataError(f"expected at least 2 samples and as many of the reference, got {fewest}; use more")
-        size = self.subset_size if self.subset_size <= fewest else max(2, fewest // 2)
+        self.size_used = size = self.subset_size if self.subset_size <= fewest else max(2, fewest // 2)
         found = kid_features_to_metric(
             rows, self.reference.double(), kid_subsets=self.subsets, kid_subset_size=size, verbose=False
         )

@@ -53,7 +53,8 @@ class NearestNeighbourDistance(Metric):
         """Add samples (N, *shape)."""
         if samples.shape[1:] != self.reference.shape[1:]:
             raise DataError(
-                f"expected samples of shape (N, *{tuple(self.reference.shape[1:])}), got {tuple(samples.shape)}"
+                f"expected samples of shape {tuple(self.reference.shape[1:])}, got {tuple(samples.shape[1:])}; give "
+                "them the size of the data that they are compared with"
             )
         for block in samples.to(self.device).split(BLOCK):
             self.distance_sum = self.distance_sum + self._nearest(block.flatten(1).double()).sum()
