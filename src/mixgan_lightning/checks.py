@@ -81,20 +81,25 @@ def check_trainer(trainer: pl.Trainer) -> None:
             "parameters, others have not been tried); "
             "use strategy='ddp_find_unused_parameters_true' or one device"
         )
-    options = strategy._ddp_kwargs if isinstance(strategy, DDPStrategy) else {"find_unused_parameters": True}
+    if isinstance(strategy, DDPStrategy):
+        _check_ddp(strategy)
+    if trainer.precision in ("16-mixed", "16-true", "bf16-true"):
+        raise ConfigurationError(
+            f"precision={trainer.precision!r}: a loss scaler cannot serve two players, and a step of the "
+            "log-probabilities is lost in 16 bits; use precision='bf16-mixed' or '32-true'"
+        )
+
+
+def _check_ddp(strategy: DDPStrategy) -> None:
+    options = strategy._ddp_kwargs
     if not options.get("find_unused_parameters") or options.get("static_graph"):
         raise ConfigurationError(
             "plain DDP (and static_graph=True) waits for gradients of the player that is not playing; "
             "use strategy='ddp_find_unused_parameters_true'"
         )
-    if isinstance(strategy, DDPStrategy) and strategy._layer_sync is not None and strategy.root_device.type == "cpu":
+    if strategy._layer_sync is not None and strategy.root_device.type == "cpu":
         raise ConfigurationError(
             "sync_batchnorm=true: torch's SyncBatchNorm works on GPUs only; set sync_batchnorm=false on the CPU"
-        )
-    if trainer.precision in ("16-mixed", "16-true", "bf16-true"):
-        raise ConfigurationError(
-            f"precision={trainer.precision!r}: a loss scaler cannot serve two players, and a step of the "
-            "log-probabilities is lost in 16 bits; use precision='bf16-mixed' or '32-true'"
         )
 
 

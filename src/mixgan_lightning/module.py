@@ -128,8 +128,8 @@ class MixGANModule(MixtureModule):
             loss_g = self._play_generators(batch)
         if self.is_logging_step:
             found = scalars.losses(loss_d, loss_g) | scalars.payoff(self.pairs, w_u, w_v)
-            found[log_names.IMAGES_SEEN] = torch.tensor(float(self.played.images_seen))
-            self.log_dict(found, sync_dist=True)  # schedulers that follow a value do the same on all processes
+            seen = {log_names.IMAGES_SEEN: float(self.played.images_seen)}
+            self.log_dict({**seen, **found}, sync_dist=True)  # schedulers that follow one do the same on all processes
 
     def _play_discriminators(self, batch: Any) -> Tensor:
         optimizer = self.optimizers()[1]  # type: ignore[index]

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from mixgan_lightning.errors import DataError
+from mixgan_lightning.sampling import chunk_seed
 
 
 class Share(NamedTuple):
@@ -33,6 +33,14 @@ def own_share() -> Share:
     return Share(distributed.get_rank(), distributed.get_world_size())
 
 
+def _everyones(value: Any) -> list[Any]:
+    """Each process's value, by rank."""
+    every = [value] * own_share().size
+    if len(every) > 1:
+        distributed.all_gather_object(every, value)
+    return every
+
+
 def part_random_streams(device: torch.device) -> None:
     """Give a process whose random stream another before it has too (both were seeded alike) one of its own.
 
@@ -45,11 +53,8 @@ def part_random_streams(device: torch.device) -> None:
     cuda = [torch.cuda.default_generators[device.index or 0]] if device.type == "cuda" else []
     for generator in [torch.default_generator, *cuda]:
         own = hashlib.sha256(generator.get_state().numpy().tobytes()).digest()[:16]
-        every: list[Any] = [own] * size
-        distributed.all_gather_object(every, own)
-        if own in every[:rank]:
-            seeds = np.random.SeedSequence([int.from_bytes(own), rank])
-            generator.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        if own in _everyones(own)[:rank]:
+            generator.manual_seed(chunk_seed(int.from_bytes(own), rank))
 
 
 @contextmanager
@@ -64,15 +69,12 @@ def together() -> Iterator[None]:
         yield
     except Exception as error:
         failure = error
-    rank, size = own_share()
-    if size > 1:
-        said: list[Any] = [None] * size
-        distributed.all_gather_object(said, None if failure is None else f"{type(failure).__name__}: {failure}")
-        others = [(other, what) for other, what in enumerate(said) if what is not None and other != rank]
-        if failure is None and others:
-            raise DataError(f"process {others[0][0]} failed, so none goes on: {others[0][1]}")
+    said = _everyones(None if failure is None else f"{type(failure).__name__}: {failure}")
     if failure is not None:
         raise failure
+    failed = [(rank, what) for rank, what in enumerate(said) if what is not None]
+    if failed:
+        raise DataError(f"process {failed[0][0]} failed, so none goes on: {failed[0][1]}")
 
 
 def agreed(what: str, value: Any) -> Any:
@@ -81,10 +83,7 @@ def agreed(what: str, value: Any) -> Any:
     Raises:
         DataError: on all of them, when two know different values.
     """
-    size = own_share().size
-    known: list[Any] = [value] * size
-    if size > 1:
-        distributed.all_gather_object(known, value)
+    known = _everyones(value)
     found = [one for one in known if one is not None]
     if any(one != found[0] for one in found):
         raise DataError(f"expected the same {what} on all processes, got {known}; use one network for all of them")

@@ -155,25 +155,23 @@ class Scoring:
         assert self.num_samples is not None
         self.real, self.real_splits = {}, {}
         with together():
-            enough = self._enough(real)
+            held = {split: real(split, self.num_samples) for split in self._candidates()}
+            counts = {split: len(samples) for split, samples in held.items()}
+        enough = [split for split, count in counts.items() if count == self.num_samples]
         for split in enough:
             measured = [m for m in self.measures if next((s for s in m.real_rows if s in enough), None) == split]
             if not measured:  # all that could have their row here have it elsewhere
                 continue
             with bar(f"real data, {split}", self.num_samples, shown) as progress:
-                values = self.score(real(split, self.num_samples), progress, measures=measured)
+                values = self.score(held[split], progress, measures=measured)
             self.real |= values
             self.real_splits |= dict.fromkeys(values, split)
         left = [m for m in self.measures if not any(split in enough for split in m.real_rows)]
-        if any(len(real(split, 1)) for m in left for split in m.real_rows):
+        if any(counts[split] for m in left for split in m.real_rows):
             rank_zero_warn(
                 f"{', '.join(type(m).__name__ for m in left)}: num_samples={self.num_samples}, more than there are "
                 "real samples; scores compare only at equal numbers of samples, so real data are not scored"
             )
-
-    def _enough(self, real: Real) -> list[Split]:
-        """The splits that hold as many samples as are drawn."""
-        return [split for split in self._candidates() if len(real(split, self.num_samples)) == self.num_samples]
 
 
 def _there(who: str, samples: RealSamples) -> RealSamples:
