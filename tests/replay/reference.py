@@ -7,6 +7,7 @@ at the k-th. The gradients found are added with w_ui · w_vj, each network's own
 
 import contextlib
 import copy
+import itertools
 from types import SimpleNamespace
 from unittest import mock
 
@@ -26,7 +27,7 @@ class StubOptimizer:
     def __init__(self, pair, index, real):
         self.pair, self.index = pair, index
         self.param_groups = real.param_groups
-        self.losses = []  # those whose gradients are in .grad
+        self.losses = {}  # those whose gradients are in .grad, by when they were differentiated
 
     @property
     def parameters(self):
@@ -46,7 +47,7 @@ class Pair:
     """The user's module of one generator and one discriminator, with parameters of its own."""
 
     def __init__(self, module, trainer):
-        self.module, self.trainer = module, trainer
+        self.module, self.trainer, self.batches = module, trainer, 0
         configured, _ = unpack(module, trainer)
         self.optimizers = [StubOptimizer(self, index, real) for index, real in enumerate(configured)]
         self.names = {id(p): name for name, p in module.named_parameters()}
@@ -86,12 +87,13 @@ class Pair:
 
     def start(self):
         """Remember the state at the batch's start, to begin from it again."""
+        self.batches += 1
         plain = {k: v for k, v in vars(self.module).items() if isinstance(v, int | float | list | dict | str)}
         self.attributes = {k: copy.deepcopy(v) for k, v in plain.items() if k[0] != "_"}
         self.state = {k: v.clone() for k, v in self.module.state_dict().items()}
         self.grads = {k: None if p.grad is None else p.grad.clone() for k, p in self.module.named_parameters()}
         self.required_at_start = {k: p.requires_grad for k, p in self.module.named_parameters()}
-        self.losses = [list(optimizer.losses) for optimizer in self.optimizers]
+        self.losses = [dict(optimizer.losses) for optimizer in self.optimizers]
 
     def run(self, batch, batch_idx, states, known):
         """Run the step until optimiser step number len(known); False when it ends without reaching that one.
@@ -104,7 +106,7 @@ class Pair:
             p.grad = None if self.grads[key] is None else self.grads[key].clone()
             p.requires_grad_(self.required_at_start[key])
         for optimizer, losses in zip(self.optimizers, self.losses, strict=True):
-            optimizer.losses = list(losses)
+            optimizer.losses = dict(losses)
         set_random_states(states)
         self.known, self.count, self.reached = known, 0, None
         first_global_step = self.trainer.global_step
@@ -121,7 +123,7 @@ class Pair:
     def reach(self, optimizer):
         if self.count == len(self.known):
             grads = {self.names[id(p)]: p.grad for p in optimizer.parameters}
-            self.reached = SimpleNamespace(index=optimizer.index, grads=grads, loss=sum(optimizer.losses))
+            self.reached = SimpleNamespace(index=optimizer.index, grads=grads, losses=dict(optimizer.losses))
             raise StepReachedError
         with torch.no_grad():
             for p in optimizer.parameters:
@@ -132,22 +134,23 @@ class Pair:
     @contextlib.contextmanager
     def recorded_losses(self):
         """Each backward adds its loss to the optimisers whose parameters' gradients it changed."""
-        backward = torch.Tensor.backward
+        backward, count = torch.Tensor.backward, itertools.count()
 
         def recording(loss, gradient=None, *args, **kwargs):
+            when = (self.batches, next(count))
             before = [[None if p.grad is None else p.grad.clone() for p in o.parameters] for o in self.optimizers]
             backward(loss, gradient, *args, **kwargs)
             value = loss.detach() if gradient is None else (loss.detach() * gradient).sum()
             for optimizer, old in zip(self.optimizers, before, strict=True):
                 kept = [p.grad is not None for p in optimizer.parameters]
                 if not any(g is not None for g in old):
-                    optimizer.losses = []  # cleared since
+                    optimizer.losses = {}  # cleared since
                 changed = (
                     not torch.equal(p.grad, g) for p, g in zip(optimizer.parameters, old, strict=True) if g is not None
                 )
                 new = any(k and g is None for k, g in zip(kept, old, strict=True))
                 if new or any(changed):
-                    optimizer.losses.append(value)
+                    optimizer.losses[when] = value
 
         with mock.patch.object(torch.Tensor, "backward", recording):
             yield
@@ -183,7 +186,11 @@ class Reference:
         self.host_optimizers = [unpack(host, self.trainer)[0] for host in hosts]
         self.alpha_optimizers = {}
         self.names = [{id(p): k for k, p in host.named_parameters()} for host in hosts]
-        self.steps = []  # (optimiser's index, {(i, name): gradient of host i's parameter}, side, α's gradient)
+        self.steps = []  # {(i, name): gradient of host i's parameter}, side, α's gradient (None: not α's turn)
+        self.pending = {"generator": {}, "discriminator": {}}
+        self.last_of = {}
+        for index, optimizer in enumerate(self.host_optimizers[0]):
+            self.last_of[self.side_of(self.names[0][id(optimizer.param_groups[0]["params"][0])])] = index
 
     def _pair(self, i, j):
         module = copy.deepcopy(self.hosts[i])
@@ -206,6 +213,7 @@ class Reference:
 
     def batch(self, batch, batch_idx, states):
         """Play one batch."""
+        w_u = self.weights("generator")
         for pair in self.pairs.values():
             pair.start()
         known = {ij: [] for ij in self.pairs}
@@ -219,7 +227,7 @@ class Reference:
                 owner = {"generator": i, "discriminator": j}
                 known[i, j].append({k: new[owner[self.side_of(k)], k] for k in pair.reached.grads})
         self.trainer.global_step += len(known[0, 0])
-        self._write_back()
+        self._write_back(w_u)
 
     def _step(self):
         """Add up what all pairs have reached, step, and return the new values: {(i, name): value}."""
@@ -227,24 +235,17 @@ class Reference:
         names = list(self.pairs[0, 0].reached.grads)
         (side,) = {self.side_of(name) for name in names}
         w_u, w_v = self.weights("generator"), self.weights("discriminator")
-        self._write_back(names)
+        self._write_back(w_u, names)
         summed = {}
         for (i, j), pair in self.pairs.items():
             own = i if side == "generator" else j
             for name, grad in pair.reached.grads.items():
                 if grad is not None:
                     summed[own, name] = summed.get((own, name), 0) + w_u[i] * w_v[j] * grad
-        losses = torch.stack(
-            [
-                torch.stack([torch.as_tensor(self.pairs[i, j].reached.loss) for j in range(self.tv)])
-                for i in range(self.tu)
-            ]
-        )
-        alpha = self.alphas[side].clone().requires_grad_()
-        other = w_v if side == "generator" else w_u
-        value = (losses @ other if side == "generator" else other @ losses) @ alpha.softmax(0)
-        (value - self.entropy_weight * alpha.log_softmax(0).mean()).backward()
-        self.steps.append(SimpleNamespace(index=index, grads=summed, side=side, alpha=alpha.grad, losses=losses))
+        for ij, pair in self.pairs.items():
+            self.pending[side].setdefault(ij, {}).update(pair.reached.losses)
+        alpha = self._alpha_gradient(side, w_u, w_v) if index == self.last_of[side] else None
+        self.steps.append(SimpleNamespace(grads=summed, side=side, alpha=alpha))
         size = self.tu if side == "generator" else self.tv
         new = {}
         for own in range(size):
@@ -255,28 +256,38 @@ class Reference:
             optimizer.step()
             for group in optimizer.param_groups:
                 new |= {(own, self.names[own][id(p)]): p.detach().clone() for p in group["params"]}
-        self._step_alpha(side, index, alpha.grad)
+        if alpha is not None:
+            self._step_alpha(side, index, alpha)
         return new
 
-    def _step_alpha(self, side, index, grad):
-        """α learns as the networks do, without weight decay, at the first step of its player's optimisers."""
-        if side not in self.alpha_optimizers:
-            optimizer = self.host_optimizers[0][index]
-            parameter = nn.Parameter(self.alphas[side].clone())
-            own = type(optimizer)([parameter], **{**optimizer.defaults, "weight_decay": 0.0})
-            self.alpha_optimizers[side] = (index, own, parameter)
-        stepped_by, optimizer, parameter = self.alpha_optimizers[side]
-        if stepped_by == index:
-            parameter.grad = grad
-            optimizer.step()
-            self.alphas[side] = parameter.detach().clone()
+    def _alpha_gradient(self, side, w_u, w_v):
+        """Of w_uᵀ L w_v + λR(w), the opponent's weights fixed; L_ij: all losses stepped on since α's last step."""
+        pending, self.pending[side] = self.pending[side], {}
+        sums = [sum(pending[ij].values(), torch.zeros(())) for ij in self.pairs]
+        losses = torch.stack([value.reshape(()) for value in sums]).reshape(self.tu, self.tv)
+        alpha = self.alphas[side].clone().requires_grad_()
+        by_own = losses @ w_v if side == "generator" else w_u @ losses
+        (by_own @ alpha.softmax(0) - self.entropy_weight * alpha.log_softmax(0).mean()).backward()
+        return alpha.grad
 
-    def _write_back(self, names=None):
+    def _step_alpha(self, side, index, grad):
+        """α learns as the networks do, without weight decay, at the last of its player's optimisers."""
+        if side not in self.alpha_optimizers:
+            theirs = self.host_optimizers[0][index]
+            parameter = nn.Parameter(self.alphas[side].clone())
+            own = type(theirs)([parameter], lr=theirs.defaults["lr"])
+            own.param_groups[0].update(theirs.defaults | {"weight_decay": 0.0})
+            self.alpha_optimizers[side] = (own, parameter)
+        optimizer, parameter = self.alpha_optimizers[side]
+        parameter.grad = grad
+        optimizer.step()
+        self.alphas[side] = parameter.detach().clone()
+
+    def _write_back(self, w_u, names=None):
         """Bring pairs' in-place changes (clipped weights, buffers) to the networks, and from there to all pairs.
 
         At an optimiser step: the parameters about to be stepped. After the batch: everything.
         """
-        w_u = self.weights("generator")
         states = {ij: pair.module.state_dict() for ij, pair in self.pairs.items()}
         parameters = {name for name, _ in self.hosts[0].named_parameters()}
         for name in names or states[0, 0]:

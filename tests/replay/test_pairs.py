@@ -38,6 +38,7 @@ NAMES = [
     "three optimisers",
     "cyclegan",
     "nameless",
+    "torchmetrics",
 ]
 SIDES = ("generator", "discriminator")
 
@@ -108,6 +109,7 @@ def assert_same_steps(entry, model, watch, reference):
             expected = step.grads.get(key, torch.zeros_like(grad))
             assert (grad - expected).abs().max() <= TOLERANCE, (step.side, key, (grad - expected).abs().max())
         grad = real.get(id(mixture_of(model, step.side).log_probabilities))
+        assert (grad is None) == (step.alpha is None)
         if grad is not None:
             assert (grad - step.alpha).abs().max() <= TOLERANCE, (step.side, grad, step.alpha)
             alpha_compared.add(step.side)

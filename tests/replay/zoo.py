@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import zoo_classic as classic
+import zoo_hooks as hooks
 import zoo_layers as layers
 import zoo_lightning1 as lightning1
 import zoo_players as players
@@ -62,6 +63,9 @@ ZOO = {
     "hooked spectral norm": Entry(layers.hooked_spectral_norm_gan, ("netG",), ("netD",)),
     "moving average": Entry(layers.AveragedGAN),
     "perceptual": Entry(layers.PerceptualGAN, ("net_g",), ("net_d",), options={"share": ("vgg",)}),
+    "hooks": Entry(hooks.HookedGAN),
+    "own optimisers": Entry(hooks.OwnOptimizersGAN),
+    "torchmetrics": Entry(hooks.MetricsGAN),
     "vae": Entry(players.VAEGAN, ("vae",)),
     "module dict": Entry(players.ModuleDictGAN, ("model.generator",), ("model.discriminator",)),
     "three optimisers": Entry(players.AdversarialAutoencoder, ("encoder", "generator"), options={"players": three}),
