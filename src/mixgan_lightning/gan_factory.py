@@ -96,30 +96,40 @@ def check_trusted(spec: Any) -> None:
             )
 
 
-def build(make_gan: Callable[[], Any], n: int) -> list[GAN]:
-    """n GANs, each with parameters and an initialisation of its own.
+def build(make_gan: Callable[[], Any], n: int) -> list[nn.Module]:
+    """n modules, each with parameters of its own: all GANs, or all of one class of the user's.
 
     Raises:
-        GANError: when the factory returns something else, the same object twice, or networks that share parameters or
-            start identical.
+        GANError: when the factory returns something else, or the same object twice.
     """
-    gans: list[GAN] = []
+    built: list[nn.Module] = []
     for _ in range(n):
         gan = make_gan()
-        if not isinstance(gan, GAN):
+        if not isinstance(gan, nn.Module):
             raise GANError(
-                f"expected make_gan to build a mixgan_lightning.GAN (two networks and an objective), got "
-                f"{type(gan).__name__}; wrap the networks: GAN(generator, discriminator, objective)"
+                f"expected make_gan to build a GAN: a mixgan_lightning.GAN (two networks and an objective), a "
+                f"LightningModule, or a module with generator_loss and discriminator_loss; got {type(gan).__name__}"
             )
-        if any(gan is other for other in gans):
+        if any(gan is other for other in built):
             raise GANError(
                 "make_gan returned the same object twice: pass the class, or a function that builds a new GAN"
             )
-        gans.append(gan)
+        built.append(gan)
+    return built
+
+
+def released(gans: list[GAN]) -> tuple[list[nn.Module], list[nn.Module]]:
+    """The networks of GANs, taken out: generators and discriminators.
+
+    Raises:
+        GANError: when networks share parameters or start identical.
+    """
+    for gan in gans:
         _check_no_alias(gan)
     for player in ("generator", "discriminator"):
-        _check_independent([getattr(gan, player) for gan in gans], player)
-    return gans
+        check_independent([getattr(gan, player) for gan in gans], player)
+    networks = [gan.release() for gan in gans]
+    return [generator for generator, _ in networks], [discriminator for _, discriminator in networks]
 
 
 def _check_no_alias(gan: GAN) -> None:
@@ -136,7 +146,12 @@ def _check_no_alias(gan: GAN) -> None:
             )
 
 
-def _check_independent(networks: list[nn.Module], player: str) -> None:
+def check_independent(networks: list[nn.Module], player: str) -> None:
+    """Whether a player's networks, one a call of the factory, have parameters and initialisations of their own.
+
+    Raises:
+        GANError: when they do not.
+    """
     owned = [id(p) for network in networks for p in network.parameters()]
     if len(owned) != len(set(owned)):
         raise GANError(

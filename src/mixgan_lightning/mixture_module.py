@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytorch_lightning as pl
 import torch
@@ -17,8 +18,9 @@ from mixgan_lightning import checkpoint as checkpoints
 from mixgan_lightning import checks, sampling
 from mixgan_lightning.errors import CheckpointError, ConfigurationError, GANError
 from mixgan_lightning.gan import GAN
-from mixgan_lightning.gan_factory import MakeGAN, build, check_trusted, resolve
+from mixgan_lightning.gan_factory import MakeGAN, build, check_trusted, released, resolve
 from mixgan_lightning.mixture import Mixture
+from mixgan_lightning.replay import ReplayedGAN, Template
 from mixgan_lightning.schedule import Played
 
 
@@ -29,25 +31,47 @@ class MixtureModule(pl.LightningModule):
         make_gan: a factory of GANs; see ``MixGANModule``.
         size: Tu.
         num_discriminators: Tv; default: Tu.
+        players, share: of an unmodified GAN; see ``MixGANModule``.
     """
 
-    def __init__(self, make_gan: MakeGAN | None, size: int, num_discriminators: int | None) -> None:
+    def __init__(
+        self,
+        make_gan: MakeGAN | None,
+        size: int,
+        num_discriminators: int | None,
+        players: Sequence[str] | None = None,
+        share: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         tu = checks.check_count("size", size)
         tv = tu if num_discriminators is None else checks.check_count("num_discriminators", num_discriminators)
         self._factory = None if make_gan is None else resolve(make_gan)
-        self._gans = build(self.make_gan, max(tu, tv))
-        self.gan = self._gans[0]
-        networks = [gan.release() for gan in self._gans]
-        self.generators = Mixture([generator for generator, _ in networks[:tu]])
-        self.discriminators = Mixture([discriminator for _, discriminator in networks[:tv]])
+        built = build(self.make_gan, max(tu, tv))
+        self.gan: GAN | ReplayedGAN
+        if isinstance(built[0], GAN):
+            _check_only_for_replays(players, share)
+            self._gans = cast(list[GAN], built)
+            generators, discriminators = released(self._gans)
+            self.gan = built[0]
+            if self.gan.num_classes is not None:  # how often each class was trained on: what sampling draws from
+                self.register_buffer("label_counts", torch.zeros(self.gan.num_classes, dtype=torch.int64))
+        else:
+            self.gan = ReplayedGAN(built, players, share)
+            generators, discriminators = self.gan.release()
+        self.generators, self.discriminators = Mixture(generators[:tu]), Mixture(discriminators[:tv])
+        self._follow_dtype()
         self.played = Played()
-        if self.gan.num_classes is not None:  # how often each class was trained on: what sampling draws from
-            self.register_buffer("label_counts", torch.zeros(self.gan.num_classes, dtype=torch.int64))
 
     label_counts: Tensor
 
-    def make_gan(self) -> GAN:
+    def _follow_dtype(self) -> None:
+        """α of networks in float64 is in float64, too: nothing is lost between them."""
+        for mixture in (self.generators, self.discriminators):
+            dtype = next((p.dtype for p in mixture.components.parameters() if p.is_floating_point()), None)
+            if dtype == torch.float64:
+                mixture.log_probabilities.data = mixture.log_probabilities.data.double()
+
+    def make_gan(self) -> nn.Module:
         """Build one GAN with fresh parameters; called once for each component."""
         if self._factory is None:
             raise GANError("no GAN to mix: pass make_gan, or override make_gan() in a subclass")
@@ -68,11 +92,14 @@ class MixtureModule(pl.LightningModule):
     @property
     def sampler(self) -> sampling.Sampler:
         """What draws chunks of samples from the generators as they are now."""
+        return sampling.Sampler(self.gan, self.generators, self._label_weights())
+
+    def _label_weights(self) -> Tensor | None:
+        if isinstance(self.gan, ReplayedGAN):
+            return self.gan.label_weights
         if self.gan.num_classes is None:
-            return sampling.Sampler(self.gan, self.generators)
-        seen = self.label_counts.sum() > 0
-        weights = self.label_counts if seen else torch.ones_like(self.label_counts)
-        return sampling.Sampler(self.gan, self.generators, weights)
+            return None
+        return self.label_counts if self.label_counts.sum() > 0 else torch.ones_like(self.label_counts)
 
     def sample(
         self, n: int, *, seed: int | None = None, labels: Any = None, component: int | None = None
@@ -122,7 +149,10 @@ class MixtureModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Beside Lightning's entries: the format and what has been played."""
-        checkpoint[checkpoints.KEY] = {"version": checkpoints.VERSION, "played": asdict(self.played)}
+        own = {"version": checkpoints.VERSION, "played": asdict(self.played)}
+        if isinstance(self.gan, ReplayedGAN):
+            own["batch"] = self.gan.template and self.gan.template.saved()
+        checkpoint[checkpoints.KEY] = own
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint fits, and go on counting from it."""
@@ -133,6 +163,8 @@ class MixtureModule(pl.LightningModule):
         if self._trainer is not None and checkpoints.holds_averages(checkpoint) and not averaging:
             rank_zero_warn("the run goes on from averaged weights: add the callback that averaged them (callbacks=ema)")
         self.played = Played(**checkpoint[checkpoints.KEY]["played"])
+        if isinstance(self.gan, ReplayedGAN):
+            self.gan.template = Template.loaded(saved) if (saved := checkpoint[checkpoints.KEY]["batch"]) else None
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -176,3 +208,12 @@ class MixtureModule(pl.LightningModule):
         model.on_load_checkpoint(contents)
         model.load_state_dict(checkpoints.choose(contents, weights)[0])
         return model if map_location is None else model.to(map_location)
+
+
+def _check_only_for_replays(players: Sequence[str] | None, share: Sequence[str]) -> None:
+    for name, value in (("players", players), ("share", share)):
+        if value:
+            raise ConfigurationError(
+                f"{name}: this GAN says itself what its networks are; leave {name} out (it is for LightningModules and "
+                "modules with two loss methods)"
+            )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mixgan_lightning import checkpoint as checkpoints
 from mixgan_lightning import checks, log_names, scalars
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.gan import GAN
 from mixgan_lightning.gan_factory import MakeGAN, spec_of
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.optimizers import OwnOptimizer, player_optimizers
 from mixgan_lightning.payoff import Fakes, FullFakes, Pairs, SplitFakes, expectation
 from mixgan_lightning.processes import equalise_buffers, part_random_streams
+from mixgan_lightning.replay import Replay, ReplayedGAN
 from mixgan_lightning.schedule import Schedule, as_schedule
 from mixgan_lightning.schedule import spec_of as schedule_spec
 
@@ -35,15 +38,21 @@ class MixGANModule(MixtureModule):
 
     Args:
         make_gan: a class or zero-argument function that builds one GAN, its import path, or a config with a
-            ``_target_``. It is called T times, for T independent initialisations.
+            ``_target_``. It is called T times, for T independent initialisations. What it builds is a ``GAN``, a
+            LightningModule as it is, or a module with ``generator_loss(batch)`` and ``discriminator_loss(batch)``.
         size: T, the number of generators; 5 as in the paper's Table 1.
         num_discriminators: default: as many as generators.
         fakes: ``"split"``, the generators share each batch (cost ∝ T; the default), or ``"full"``, each draws a whole
-            one (the paper; cost ∝ T²; the default where a loss method is overridden).
+            one (the paper; cost ∝ T²; the only way, and the default, for an unmodified GAN and where a loss method is
+            overridden).
         entropy_weight: λ; 0.01 (the reference code's 0.1 pins the discriminators' weights to uniform).
         log_probability_lr: learning rate of α; default: the networks'. 0 keeps the weights uniform.
         n_critic: batches (one discriminator step each) per generator step, or a schedule; default: the GAN's own.
+            A ``training_step`` of the user's has its own order.
         gradient_clip: largest gradient norm of each component, clipped apart; default: no clipping.
+        players: of an unmodified GAN, "generator" or "discriminator" for each optimiser, in the order of its
+            ``configure_optimizers``; default: told by the names of the networks that each holds.
+        share: of an unmodified GAN, names of attributes that all T modules share: frozen networks, datasets.
 
     Attributes:
         generators, discriminators: ``Mixture``; ``.components``, ``.weights``, ``.log_probabilities``.
@@ -66,16 +75,22 @@ class MixGANModule(MixtureModule):
         log_probability_lr: float | None = None,
         n_critic: int | Schedule | Mapping[str, Any] | None = None,
         gradient_clip: float | None = None,
+        players: Sequence[str] | None = None,
+        share: Sequence[str] = (),
     ) -> None:
-        super().__init__(make_gan, size, num_discriminators)
+        super().__init__(make_gan, size, num_discriminators, players, share)
         self.automatic_optimization = False
         self.entropy_weight = checks.check_not_negative("entropy_weight", entropy_weight)
         self.log_probability_lr = (
             None if log_probability_lr is None else checks.check_not_negative("log_probability_lr", log_probability_lr)
         )
         self.gradient_clip = checks.check_clip(gradient_clip)
-        self.schedule = self.gan.schedule if n_critic is None else as_schedule(n_critic)
-        self.pairs = Pairs(self.gan, self.generators, self.discriminators, self._sharing(fakes))
+        self.replay: Replay | None = None
+        if isinstance(self.gan, ReplayedGAN):
+            self.replay = Replay(self, self.gan, fakes, n_critic)
+        else:
+            self.schedule = self.gan.schedule if n_critic is None else as_schedule(n_critic)
+            self.pairs = Pairs(self.gan, self.generators, self.discriminators, self._sharing(fakes))
         self._players: tuple[OwnOptimizer, OwnOptimizer] | None = None
         self._first_batch_checked = False
         self.save_hyperparameters(
@@ -86,8 +101,10 @@ class MixGANModule(MixtureModule):
                 "fakes": fakes,
                 "entropy_weight": entropy_weight,
                 "log_probability_lr": log_probability_lr,
-                "n_critic": None if n_critic is None else schedule_spec(self.schedule),
+                "n_critic": None if n_critic is None else schedule_spec(as_schedule(n_critic)),
                 "gradient_clip": gradient_clip,
+                "players": None if players is None else list(players),
+                "share": list(share),
             }
         )
 
@@ -120,8 +137,10 @@ class MixGANModule(MixtureModule):
 
     # ---------------------------------------------------------------------------------------- the game
 
-    def training_step(self, batch: Any, batch_idx: int) -> None:
-        """One discriminator step, then as many generator steps as the schedule says."""
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        """One discriminator step, then as many generator steps as the schedule says; or the user's own step."""
+        if self.replay is not None:
+            return self.replay.training_step(batch, batch_idx)
         w_u, w_v = self.generators.weights.detach(), self.discriminators.weights.detach()  # of the payoff logged
         loss_d, loss_g = self._play_discriminators(batch), None
         for _ in range(self.schedule.generator_steps(self.played)):
@@ -130,19 +149,19 @@ class MixGANModule(MixtureModule):
             found = scalars.losses(loss_d, loss_g) | scalars.payoff(self.pairs, w_u, w_v)
             seen = {log_names.IMAGES_SEEN: float(self.played.images_seen)}
             self.log_dict({**seen, **found}, sync_dist=True)  # schedulers that follow one do the same on all processes
+        return None
 
     def _play_discriminators(self, batch: Any) -> Tensor:
         optimizer = self.optimizers()[1]  # type: ignore[index]
         with self.toggled_optimizer(optimizer):
             for discriminator in self.discriminators:
-                self.gan.constrain(discriminator)
+                self.pairs.gan.constrain(discriminator)
             w_u, w_v = self.generators.weights.detach(), self.discriminators.weights
             value = expectation(w_u, self.discriminator_losses(batch), w_v)
             penalty = self.pairs.penalty(batch, w_u, w_v.detach())  # detached: α_v must not favour a small penalty
             loss = value + self.entropy_weight * self.discriminators.entropy_penalty()
             self._descend(optimizer, self.discriminators, loss if penalty is None else loss + penalty)
-        self.played.discriminator_steps += 1
-        self.played.since_generator += 1
+        self.played.count("discriminator")
         self._step_schedulers("step", self.played.discriminator_steps, 1)
         return value
 
@@ -153,8 +172,7 @@ class MixGANModule(MixtureModule):
             value = expectation(w_u, self.generator_losses(batch), w_v)
             loss = value + self.entropy_weight * self.generators.entropy_penalty()
             self._descend(optimizer, self.generators, loss)
-        self.played.generator_steps += 1
-        self.played.since_generator = 0
+        self.played.count("generator")
         self._step_schedulers("step", self.played.generator_steps, 0)
         return value
 
@@ -176,14 +194,16 @@ class MixGANModule(MixtureModule):
         return every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
 
     def configure_optimizers(self) -> Any:
-        """The user's two optimisers over all components, with α as a parameter group of its own."""
+        """The user's optimisers over all components, with α as a parameter group of its own."""
+        if self.replay is not None:
+            return self.replay.configure_optimizers()
         self._players = player_optimizers(self._gans, self.generators, self.discriminators, self.log_probability_lr)
         return [own.as_lightning() for own in self._players]
 
     def _step_schedulers(self, interval: str, count: int, *players: int) -> None:
-        assert self._players is not None
-        for player in players:
-            self._players[player].step_scheduler(interval, count, self.trainer.callback_metrics)
+        if self._players is not None:
+            for player in players:
+                self._players[player].step_scheduler(interval, count, self.trainer.callback_metrics)
 
     # ---------------------------------------------------------------------------------------- hooks
 
@@ -191,10 +211,15 @@ class MixGANModule(MixtureModule):
         """Refuse Trainer settings that cannot work, before the strategy touches the model."""
         if stage == "fit":
             checks.check_trainer(self.trainer)
+        if self.replay is not None:
+            self.replay.setup(stage)
 
     def on_fit_start(self) -> None:
         """Refuse data that yield no batch, or one too small, before anything is trained."""
-        checks.check_data_loaded(self.trainer, self.pairs.fakes.smallest_batch(len(self.generators)))
+        smallest = 1 if self.replay is not None else self.pairs.fakes.smallest_batch(len(self.generators))
+        checks.check_data_loaded(self.trainer, smallest)
+        if self.replay is not None:
+            self.replay.start()
         self._first_batch_checked = False
 
     def on_train_start(self) -> None:
@@ -203,12 +228,14 @@ class MixGANModule(MixtureModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Look at the first batch before the first step; count what is seen."""
-        if not self._first_batch_checked:
+        if isinstance(self.gan, GAN) and not self._first_batch_checked:
             checks.check_game(self.gan, self.generators, self.discriminators, self.pairs.fakes, batch)
             self._first_batch_checked = True
         self.played.images_seen += len(self.gan.images(batch)) * self.trainer.world_size
-        labels = None if self.gan.num_classes is None else self.gan.labels(batch)
-        if labels is not None:
+        if isinstance(self.gan, ReplayedGAN):
+            self.gan.observe(batch)
+            return
+        if (labels := self.gan.labels(batch)) is not None:
             seen = torch.bincount(labels, minlength=len(self.label_counts))
             self.label_counts += self.trainer.strategy.reduce(seen, reduce_op="sum")  # over all processes
 
@@ -216,3 +243,17 @@ class MixGANModule(MixtureModule):
         """Step the schedulers that go by epochs; the checkpoint holds what all processes made of BatchNorm."""
         equalise_buffers(self)
         self._step_schedulers("epoch", self.trainer.current_epoch + 1, 0, 1)
+        if self.replay is not None:
+            self.replay.end_epoch()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Beside the mixture's own: what the user's modules add."""
+        super().on_save_checkpoint(checkpoint)
+        if self.replay is not None:
+            checkpoint[checkpoints.KEY]["hosts"] = self.replay.saved()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that the checkpoint fits, and go on from it."""
+        super().on_load_checkpoint(checkpoint)
+        if self.replay is not None:
+            self.replay.load(checkpoint[checkpoints.KEY]["hosts"])

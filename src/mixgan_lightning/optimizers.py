@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,21 +29,13 @@ class OwnOptimizer:
     scheduler: dict[str, Any] | None  # Lightning's dictionary: scheduler, interval, frequency, monitor
 
     def step_scheduler(self, interval: str, count: int, metrics: Mapping[str, Any]) -> None:
-        """Step the scheduler after the ``count``-th "step" of this player, or "epoch", if it is due.
-
-        The scheduler knows only the networks' groups: it was made before α's, the last, was added. So that one is
-        hidden meanwhile, and then keeps its proportion to the networks' learning rate.
-        """
+        """Step the scheduler after the ``count``-th "step" of this player, or "epoch", if it is due."""
         if self.scheduler is None or self.scheduler["interval"] != interval or count % self.scheduler["frequency"]:
             return
-        scheduler, groups = self.scheduler["scheduler"], self.optimizer.param_groups
+        scheduler = self.scheduler["scheduler"]
         monitored = [self._monitored(metrics)] if isinstance(scheduler, ReduceLROnPlateau) else []
-        alpha = groups.pop()
-        try:
+        with without_log_probabilities(self.optimizer):
             scheduler.step(*monitored)
-        finally:
-            groups.append(alpha)
-        alpha["lr"] = alpha["lr_ratio"] * groups[0]["lr"]
 
     def _monitored(self, metrics: Mapping[str, Any]) -> Any:
         monitor = str((self.scheduler or {}).get("monitor"))
@@ -64,7 +57,7 @@ class OwnOptimizer:
 def own_optimizers(gan: GAN) -> tuple[OwnOptimizer, OwnOptimizer]:
     """The generator's and the discriminator's, told apart by the parameters that they hold."""
     try:
-        found = _parse(gan.configure_optimizers())
+        found = parse(gan.configure_optimizers())
     except (TypeError, ValueError) as error:  # an lr that is no number, an unknown argument …
         if isinstance(error, GANError):
             raise
@@ -79,11 +72,13 @@ def own_optimizers(gan: GAN) -> tuple[OwnOptimizer, OwnOptimizer]:
     return of_generator[0], of_discriminator[0]
 
 
-def _parse(returned: Any) -> list[OwnOptimizer]:
-    """Lightning's forms of ``configure_optimizers``, for two players."""
-    schedulers: Sequence[Any] = []
-    if isinstance(returned, tuple | list) and len(returned) == 2 and isinstance(returned[0], tuple | list):
-        returned, schedulers = returned
+def parse(returned: Any) -> list[OwnOptimizer]:
+    """The optimisers in any of Lightning's forms of ``configure_optimizers``, each with its scheduler.
+
+    Raises:
+        GANError: for anything else, and for LBFGS.
+    """
+    returned, schedulers = _two_lists(returned)
     if not isinstance(returned, tuple | list) or not returned:
         raise GANError(f"configure_optimizers: {FORMS}; got {type(returned).__name__}")
     found = []
@@ -102,6 +97,20 @@ def _parse(returned: Any) -> list[OwnOptimizer]:
             if config is not None and config["scheduler"].optimizer is own.optimizer:
                 own.scheduler = config
     return found
+
+
+def schedulers_in(returned: Any) -> list[dict[str, Any]]:
+    """All schedulers in what ``parse`` takes, in their order, as Lightning's dictionaries."""
+    optimizers, schedulers = _two_lists(returned)
+    within = [entry.get("lr_scheduler") for entry in optimizers if isinstance(entry, dict)]
+    return [config for config in map(_scheduler, (*within, *schedulers)) if config is not None]
+
+
+def _two_lists(returned: Any) -> tuple[Any, Sequence[Any]]:
+    """([optimizers], [schedulers]) apart; other forms have their schedulers with each optimiser."""
+    if isinstance(returned, tuple | list) and len(returned) == 2 and isinstance(returned[0], tuple | list):
+        return returned[0], returned[1]
+    return returned, []
 
 
 def _scheduler(scheduler: Any) -> dict[str, Any] | None:
@@ -135,12 +144,36 @@ def join(owns: Sequence[OwnOptimizer], mixture: Mixture, log_probability_lr: flo
             group["params"].extend(p for p in extra["params"] if id(p) in owned)
     for group in joint.optimizer.param_groups:
         group.pop("param_names", None)  # of named_parameters(): one GAN's names, and there are T of each now
-    networks = joint.optimizer.param_groups[0]
-    initial_lr = networks.get("initial_lr", networks["lr"])  # before a scheduler's warm-up
-    ratio = 1.0 if log_probability_lr is None or not initial_lr else log_probability_lr / initial_lr
-    alpha = {"params": [mixture.log_probabilities], "weight_decay": 0.0, "lr": ratio * networks["lr"]}
-    joint.optimizer.add_param_group(alpha | {"lr_ratio": ratio})
+    add_log_probabilities(joint.optimizer, mixture, log_probability_lr)
     return joint
+
+
+def add_log_probabilities(optimizer: Optimizer, mixture: Mixture, lr: float | None) -> None:
+    """Add α as the last parameter group, without weight decay; ``lr`` None: the networks'."""
+    networks = optimizer.param_groups[0]
+    initial_lr = networks.get("initial_lr", networks["lr"])  # before a scheduler's warm-up
+    ratio = 1.0 if lr is None or not initial_lr else lr / initial_lr
+    alpha = {"params": [mixture.log_probabilities], "weight_decay": 0.0, "lr": ratio * networks["lr"]}
+    optimizer.add_param_group(alpha | {"lr_ratio": ratio})
+
+
+@contextmanager
+def without_log_probabilities(optimizer: Optimizer) -> Iterator[None]:
+    """Hide the group of α, if there is one, from a scheduler, which was made before it was added."""
+    groups = optimizer.param_groups
+    alpha = groups.pop() if "lr_ratio" in groups[-1] else None
+    try:
+        yield
+    finally:
+        if alpha is not None:
+            groups.append(alpha)
+            scale_log_probabilities(optimizer)
+
+
+def scale_log_probabilities(optimizer: Optimizer) -> None:
+    """Give the group of α its proportion of the networks' learning rate as that is now."""
+    alpha = optimizer.param_groups[-1]
+    alpha["lr"] = alpha["lr_ratio"] * optimizer.param_groups[0]["lr"]
 
 
 def player_optimizers(

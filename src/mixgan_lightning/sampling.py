@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.gan import GAN, Conditions
+from mixgan_lightning.gan import Conditions
 from mixgan_lightning.mixture import Mixture
 
 CHUNK = 512  # samples; a whole chunk is drawn even when fewer are wanted
@@ -79,6 +79,20 @@ def chunk_seed(seed: int, chunk: int) -> int:
     return int(np.random.SeedSequence([seed, chunk]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+class Rules(Protocol):
+    """What a sampler needs to know of a GAN; see ``GAN``, whose methods these are."""
+
+    like: Tensor
+
+    def latents(self, n: int, batch: Any) -> Any:
+        """n latents."""
+        ...
+
+    def generate(self, generator: nn.Module, latents: Any, batch: Any) -> Tensor:
+        """Samples."""
+        ...
+
+
 class Sampler:
     """Draws chunks from a mixture.
 
@@ -88,8 +102,9 @@ class Sampler:
         label_weights: how often each class is drawn where no labels are given, (num_classes,); None: unconditional.
     """
 
-    def __init__(self, gan: GAN, generators: Mixture, label_weights: Tensor | None = None) -> None:
-        self.gan, self.generators, self.label_weights = gan, generators, label_weights
+    def __init__(self, gan: Rules, generators: Mixture, label_weights: Tensor | None = None) -> None:
+        self.gan: Any = gan
+        self.generators, self.label_weights = generators, label_weights
 
     def chunk(self, seed: int, index: int, labels: Tensor | None = None, component: int | None = None) -> Draw:
         """Chunk ``index`` of the stream ``seed``; ``labels``, if any: (CHUNK,); ``component``: this one alone."""

@@ -20,6 +20,15 @@ class Played:
     since_generator: int = 0  # discriminator steps since the last generator step
     images_seen: int = 0  # real images, over all processes
 
+    def count(self, player: str) -> None:
+        """One more step of this player."""
+        if player == "discriminator":
+            self.discriminator_steps += 1
+            self.since_generator += 1
+        else:
+            self.generator_steps += 1
+            self.since_generator = 0
+
 
 class Schedule(Protocol):
     """To add one: a frozen dataclass here with this method (its fields go into the checkpoint)."""

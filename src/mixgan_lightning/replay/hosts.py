@@ -1,0 +1,207 @@
+"""The T modules that a user's factory built: their players' networks taken out, the rest kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableSequence, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, NamedTuple, Self
+
+import torch
+from pytorch_lightning.loggers.logger import DummyLogger
+from torch import nn
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from mixgan_lightning.errors import ConfigurationError, GANError
+from mixgan_lightning.optimizers import parse, schedulers_in
+from mixgan_lightning.replay.players import PLAYERS, Casting, cast
+from mixgan_lightning.sampling import own_stream
+
+# what configure_optimizers may ask of a Trainer before there is one: only who owns what is looked at then
+STAND_IN = SimpleNamespace(
+    max_epochs=1,
+    max_steps=1,
+    current_epoch=0,
+    global_step=0,
+    estimated_stepping_batches=1,
+    num_training_batches=1,
+    accumulate_grad_batches=1,
+    world_size=1,
+    num_devices=1,
+    num_nodes=1,
+    datamodule=None,
+    is_global_zero=True,
+    loggers=[DummyLogger()],
+)
+
+
+class Networks(nn.Module):
+    """What a player with several networks owns, under their names in the user's module."""
+
+    def __init__(self, networks: dict[str, nn.Module], parameters: dict[str, Parameter]) -> None:
+        super().__init__()
+        for path, network in networks.items():
+            self.add_module(path.replace(".", "_"), network)
+        for path, parameter in parameters.items():
+            self.register_parameter(path.replace(".", "_"), parameter)
+
+
+class Kept(list[Any]):
+    """Of each host something that copies of the mixture share with it, rather than copy."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
+        return self
+
+
+class Hosts(nn.ModuleList):
+    """The user's modules. In a mixture their networks belong to its components: each host has None in their place.
+
+    Args:
+        built: one module a component, each built anew.
+        share: attributes that all take from the first: frozen networks, datasets …
+        players: see ``players.cast``.
+
+    Attributes:
+        shared: what all hosts share; the first keeps it.
+        casting: who plays which player.
+        kept: each host's own networks and loose parameters, by player and path.
+        configured: the optimisers of each host, of the last time that they were asked for.
+    """
+
+    def __init__(self, built: Sequence[nn.Module], share: Sequence[str], players: Sequence[str] | None) -> None:
+        super().__init__(built)
+        self.shared = Kept(_share(built, share))
+        self._shared_modules = [name for name in share if isinstance(getattr(built[0], name), nn.Module)]
+        with own_stream(torch.device("cpu"), seed=0):  # a factory's draws go on as if nothing had happened between
+            self.configured: MutableSequence[Configured] = Kept(self._trial(host) for host in built)
+        self.casting: Casting = cast(built[0], self.configured[0].groups, players)
+        _check_shared_is_rest(self.casting, share)
+        self.kept: Sequence[dict[str, dict[str, Any]]] = Kept(self._own_networks(host) for host in built)
+
+    def _trial(self, host: nn.Module) -> Configured:
+        """The host's optimisers, before there is a Trainer."""
+        host.__dict__["_trainer"] = STAND_IN
+        try:
+            return Configured.by(host)
+        except GANError:
+            raise
+        except Exception as error:  # the user's code may raise anything
+            raise GANError(
+                f"{type(host).__name__}.configure_optimizers: {type(error).__name__}: {error} (it is called once "
+                "before there is a Trainer, to see which optimiser holds which network)"
+            ) from error
+        finally:
+            host.__dict__["_trainer"] = None
+
+    def _own_networks(self, host: nn.Module) -> dict[str, dict[str, Any]]:
+        try:
+            return {
+                player: {path: _get(host, path) for path in (*self.casting.networks[player], *loose)}
+                for player, loose in self.casting.parameters.items()
+            }
+        except AttributeError as error:
+            raise GANError(f"two calls of make_gan built different modules: {error}") from error
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        parts = (part for own in self.kept[0].values() for part in own.values())
+        return next(p.device for part in parts for p in ([part] if isinstance(part, Parameter) else part.parameters()))
+
+    def component(self, k: int, player: str) -> nn.Module:
+        """What host k gives to the mixture of a player: its network, or all of them in one module."""
+        own = self.kept[k][player]
+        networks = {path: own[path] for path in self.casting.networks[player]}
+        parameters = {path: own[path] for path in self.casting.parameters[player]}
+        return next(iter(networks.values())) if len(own) == len(networks) == 1 else Networks(networks, parameters)
+
+    def network(self, component: nn.Module, path: str) -> nn.Module:
+        """The network of that path in a component."""
+        return getattr(component, path.replace(".", "_")) if isinstance(component, Networks) else component
+
+    def release(self) -> None:
+        """Take all networks out of all hosts, and what is shared out of all but the first."""
+        for k in range(len(self)):
+            self._fill(k, dict.fromkeys([*self._paths(), *(self._shared_modules if k else [])]))
+
+    @contextmanager
+    def whole(self, k: int) -> Iterator[nn.Module]:
+        """Host k with its own networks, and what is shared, for a while."""
+        own = {path: part for parts in self.kept[k].values() for path, part in parts.items()}
+        shared = {name: getattr(self[0], name) for name in self._shared_modules} if k else {}
+        with self.holding(k, own | shared) as host:
+            yield host
+
+    @contextmanager
+    def holding(self, k: int, parts: dict[str, Any]) -> Iterator[nn.Module]:
+        """Host k with these networks and parameters, by path, for a while."""
+        self._fill(k, parts)
+        try:
+            yield self[k]
+        finally:
+            self._fill(k, dict.fromkeys(parts))
+
+    def _paths(self) -> list[str]:
+        return [
+            path for player in PLAYERS for path in (*self.casting.networks[player], *self.casting.parameters[player])
+        ]
+
+    def _fill(self, k: int, parts: dict[str, Any]) -> None:
+        for path, part in parts.items():
+            parent, _, name = path.rpartition(".")
+            place = self[k].get_submodule(parent)
+            where = place._parameters if name in place._parameters else place._modules
+            where[name] = part  # None keeps the place, so that the order of a module's parts is as it was
+
+
+class Configured(NamedTuple):
+    """What a host's ``configure_optimizers`` returned, in its order."""
+
+    returned: Any
+    optimizers: list[Optimizer]
+    groups: list[list[list[Parameter]]]  # each optimiser's parameter groups, before others' parameters join them
+    schedulers: list[dict[str, Any]]  # Lightning's dictionaries
+
+    @classmethod
+    def by(cls, host: nn.Module) -> Self:
+        """Ask the host.
+
+        Raises:
+            GANError: where it has no such method, or returns something else.
+        """
+        configure = getattr(host, "configure_optimizers", None)
+        if configure is None:
+            raise GANError(
+                f"{type(host).__name__}: expected a method configure_optimizers() that returns the players' optimisers"
+            )
+        returned = configure()
+        optimizers = [own.optimizer for own in parse(returned)]
+        groups = [[list(group["params"]) for group in optimizer.param_groups] for optimizer in optimizers]
+        return cls(returned, optimizers, groups, schedulers_in(returned))
+
+
+def _share(hosts: Sequence[nn.Module], names: Sequence[str]) -> list[Any]:
+    """Give all hosts the first one's attributes of these names."""
+    shared = []
+    for name in names:
+        if not hasattr(hosts[0], name):
+            raise ConfigurationError(f"share: {type(hosts[0]).__name__} has no attribute {name!r}")
+        shared.append(getattr(hosts[0], name))
+        for host in hosts[1:]:
+            setattr(host, name, shared[-1])
+    return shared
+
+
+def _check_shared_is_rest(casting: Casting, share: Sequence[str]) -> None:
+    for player in PLAYERS:
+        for path in (*casting.networks[player], *casting.parameters[player]):
+            if path in share or path.partition(".")[0] in share:
+                raise ConfigurationError(
+                    f"share: {path} is trained as the {player}; only what no optimiser holds can be shared"
+                )
+
+
+def _get(module: nn.Module, path: str) -> Any:
+    parent, _, name = path.rpartition(".")
+    return getattr(module.get_submodule(parent), name)

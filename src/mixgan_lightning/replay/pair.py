@@ -1,0 +1,149 @@
+"""One generator against one discriminator: the user's module on a stage that pauses wherever it steps."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import greenlet
+from torch import Tensor
+
+from mixgan_lightning.replay.hosts import Hosts
+from mixgan_lightning.replay.losses import Backward, Loss, value_of
+from mixgan_lightning.replay.players import PLAYERS
+from mixgan_lightning.replay.stand_ins import StagedOptimizer, StagedScheduler, StagedTrainer
+from mixgan_lightning.replay.streams import Modes
+from mixgan_lightning.replay.view import alias, view_of
+
+
+class Pause(NamedTuple):
+    """Where a pair waits for the others: at an optimiser's or a scheduler's step, or at the end of its run."""
+
+    kind: str  # "optimizer", "scheduler" or "end"
+    what: Any = None  # the index of the optimiser or scheduler
+    counted: bool = True  # by Lightning, in global_step
+    arguments: tuple[Any, ...] = ()  # of the scheduler's step; at the end, what the run returned
+    options: Mapping[str, Any] = {}
+
+    def same_place(self, other: Pause) -> bool:
+        """Whether another pair waits for the same."""
+        return self[:3] == other[:3]
+
+    def __str__(self) -> str:
+        return "has ended" if self.kind == "end" else f"steps {self.kind} {self.what}"
+
+
+class Logged(NamedTuple):
+    """One ``self.log`` of a pair."""
+
+    name: str
+    value: Any
+    options: Mapping[str, Any]
+
+
+class Pair:
+    """The stage on which generator i plays discriminator j.
+
+    Attributes:
+        view: the user's module on this pair's parameters.
+        logged: what it logged and is not yet handed on.
+        output: what its ``training_step`` returned last.
+    """
+
+    def __init__(self, hosts: Hosts, i: int, j: int) -> None:
+        self.hosts, self.i, self.j = hosts, i, j
+        self.trainer: Any = None
+        self.logged: list[Logged] = []
+        self.output: Any = None
+        first = hosts.configured[0]
+        self.optimizers = [StagedOptimizer(self, k, real) for k, real in enumerate(first.optimizers)]
+        self.schedulers = [StagedScheduler(self, config["scheduler"]) for config in first.schedulers]
+        found = view_of(hosts, i, j, self, self._stand_ins(), alias)
+        self.view: Any = found.module
+        self.parameters, self.modules = found.parameters, found.modules
+        self.real_of = {id(part.own): part.real for part in found.parameters}
+        for k, player in enumerate(hosts.casting.players):
+            own = hosts.configured[i if player == PLAYERS[0] else j].groups[k]
+            self.optimizers[k].hold([[found.own_of[id(p)] for p in group] for group in own])
+
+    def _stand_ins(self) -> dict[int, Any]:
+        """For optimisers and schedulers that the user's module holds itself, by id."""
+        known: dict[int, Any] = {}
+        for host in (self.hosts.configured[self.i], self.hosts.configured[self.j]):
+            known |= {id(real): own for real, own in zip(host.optimizers, self.optimizers, strict=True)}
+            reals = [config["scheduler"] for config in host.schedulers]
+            known |= {id(real): own for real, own in zip(reals, self.schedulers, strict=True)}
+        return known
+
+    def attach(self, trainer: Any) -> None:
+        """Play under this Trainer, with the optimisers configured last, on the parameters where they are now."""
+        self.trainer = self.view.__dict__["_trainer"] = StagedTrainer(self, trainer)
+        first = self.hosts.configured[0]
+        for optimizer, real in zip(self.optimizers, first.optimizers, strict=True):
+            optimizer.real = real
+        for scheduler, config in zip(self.schedulers, first.schedulers, strict=True):
+            scheduler.real = config["scheduler"]
+        for part in self.parameters:
+            part.own.data = part.real.data
+        for module in self.modules:
+            for name, buffer in module.real._buffers.items():
+                if buffer is not None:
+                    module.own._buffers[name] = buffer.clone()
+        self.view.__dict__["_device"] = getattr(self.hosts[self.i], "_device", None)
+
+    @property
+    def speaks(self) -> bool:
+        """One pair's pictures and prints are enough."""
+        return self.i == self.j == 0
+
+    # ---------------------------------------------------------------------------------------- what the view does
+
+    def step(self, optimizer: int, *, counted: bool) -> None:
+        if counted and hasattr(self.view, "on_before_optimizer_step"):
+            self.view.on_before_optimizer_step(self.optimizers[optimizer])
+        _pause(Pause("optimizer", optimizer, counted))
+
+    def step_scheduler(self, scheduler: StagedScheduler, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        index = next(k for k, own in enumerate(self.schedulers) if own is scheduler)  # `in` would compare classes
+        _pause(Pause("scheduler", index, arguments=arguments, options=options))
+
+    def log(self, name: str, value: Any, options: dict[str, Any]) -> None:
+        self.logged.append(Logged(name, value.detach().clone() if isinstance(value, Tensor) else value, options))
+
+    def listen(self, backward: Backward, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """Run a ``backward()`` and note its loss with the optimisers whose gradients it changes."""
+        before = [optimizer.losses.before() for optimizer in self.optimizers]
+        backward(*arguments, **options)
+        weights = arguments[1] if len(arguments) > 1 else options.get("grad_tensors")
+        loss = Loss(value_of(arguments[0] if arguments else options["tensors"], weights))
+        for optimizer, versions in zip(self.optimizers, before, strict=True):
+            optimizer.losses.after(loss, versions)
+
+
+def _pause(pause: Pause) -> None:
+    """Let the others come to the same place."""
+    greenlet.getcurrent().parent.switch(pause)  # type: ignore[union-attr]
+
+
+class Run:
+    """A function of a pair, run from one pause to the next."""
+
+    def __init__(self, pair: Pair, function: Callable[[Pair], Any], modes: Modes) -> None:
+        self.pair, self.modes = pair, modes
+        self.pause: Pause | None = None
+        self.coroutine = greenlet.greenlet(lambda: function(pair))
+        self.coroutine.gr_context = contextvars.copy_context()
+
+    def go_on(self) -> Pause:
+        """Up to the next pause."""
+        self.modes.enter()
+        answer = self.coroutine.switch()
+        self.modes = Modes.now(self.pair.hosts.device)
+        self.pause = Pause("end", arguments=(answer,)) if self.coroutine.dead else answer
+        return self.pause
+
+    def abandon(self) -> None:
+        """Leave the function where it is; its ``finally`` clauses run."""
+        if not self.coroutine.dead:
+            self.coroutine.throw(greenlet.GreenletExit)

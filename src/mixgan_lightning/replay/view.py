@@ -1,0 +1,172 @@
+"""The user's module as one pair plays it: a copy with the pair's parameters, and buffers and attributes of its own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.utils.data import DataLoader, Dataset
+
+from mixgan_lightning.errors import GANError
+from mixgan_lightning.replay.hosts import Hosts
+from mixgan_lightning.replay.stand_ins import Stage
+
+BY_REFERENCE = (Dataset, DataLoader)  # never copied with a module
+
+
+class Part(NamedTuple):
+    """A parameter of the mixture and the pair's own, on the same storage; or two modules whose buffers correspond."""
+
+    real: Any
+    own: Any
+    player: str  # whose it is; what is nobody's goes with the generator
+
+
+class View(NamedTuple):
+    """A copy of the user's module, and what in it corresponds to what in the mixture."""
+
+    module: nn.Module
+    parameters: list[Part]
+    modules: list[Part]
+    own_of: Mapping[int, Any]  # of a parameter of the mixture, by id
+
+
+def alias(parameter: Parameter) -> Parameter:
+    """A parameter on the same storage, with a gradient and a requires_grad of its own."""
+    return Parameter(parameter.detach(), parameter.requires_grad)
+
+
+def view_of(
+    hosts: Hosts, i: int, j: int, stage: Stage, known: Mapping[int, Any], parameter: Callable[[Parameter], Parameter]
+) -> View:
+    """Host i's module with generator i and discriminator j.
+
+    Args:
+        hosts: the user's modules.
+        i: generator, and all that is no player's.
+        j: discriminator.
+        stage: where it will play.
+        known: what stands in for objects that the module may hold, by id: optimisers, schedulers.
+        parameter: makes the view's own parameter from the mixture's.
+    """
+    with hosts.whole(i) as host:
+        memo: dict[int, Any] = dict(known) | {id(each): each for each in _by_reference(hosts, host)}
+        parameters = [*_copy_discriminator(hosts, i, j, memo, parameter)]
+        done = {id(part.real) for part in parameters}
+        of_d = {id(module) for own in hosts.kept[i]["discriminator"].values() for module in _modules(own)}
+        for p in (*host.parameters(), *hosts.kept[i]["generator"].values()):
+            if isinstance(p, Parameter) and id(p) not in memo and id(p) not in done:
+                memo[id(p)] = parameter(p)
+                parameters.append(Part(p, memo[id(p)], "generator"))
+                done.add(id(p))
+        _detach_derived(host.modules(), memo)
+        try:
+            module = copy.deepcopy(host, memo)
+        except Exception as error:  # locks, generators, open files …
+            raise GANError(
+                f"{type(host).__name__} cannot be copied for each pair: {type(error).__name__}: {error}; name the "
+                "attribute that holds it in share=(…,), and all pairs use the same one"
+            ) from error
+        modules = [Part(m, memo[id(m)], "generator") for m in host.modules() if id(m) not in of_d and id(m) in memo]
+    modules += [
+        Part(m, memo[id(m)], "discriminator")
+        for part in hosts.kept[j]["discriminator"].values()
+        for m in _modules(part)
+    ]
+    modules = [part for part in modules if part.real is not part.own and part.real._buffers]
+    _enter(module, stage)
+    return View(module, parameters, modules, {id(part.real): part.own for part in parameters})
+
+
+def _copy_discriminator(
+    hosts: Hosts, i: int, j: int, memo: dict[int, Any], parameter: Callable[[Parameter], Parameter]
+) -> Iterable[Part]:
+    """Copy D_j, and have every reference of host i to its own discriminator lead to that copy."""
+    parts: dict[int, Part] = {}
+    for path, other in hosts.kept[j]["discriminator"].items():
+        own = hosts.kept[i]["discriminator"][path]
+        for p in other.parameters() if isinstance(other, nn.Module) else [other]:
+            memo[id(p)] = memo.get(id(p)) if id(p) in parts else parameter(p)
+            parts[id(p)] = Part(p, memo[id(p)], "discriminator")
+        _detach_derived(_modules(other), memo)
+        copy.deepcopy(other, memo)
+        for a, b in zip(_everything(own), _everything(other), strict=True):
+            memo[id(a)] = memo[id(b)]
+    return parts.values()
+
+
+def _modules(part: Any) -> Iterable[nn.Module]:
+    return part.modules() if isinstance(part, nn.Module) else ()
+
+
+def _everything(part: Any) -> list[Any]:
+    """A network's submodules, parameters and buffers, or a parameter alone."""
+    return [*part.modules(), *part.parameters(), *part.buffers()] if isinstance(part, nn.Module) else [part]
+
+
+def _by_reference(hosts: Hosts, host: nn.Module) -> list[Any]:
+    """What a copy shares with its original."""
+    shared = [part for each in hosts.shared for part in (each, *_modules(each), *_everything(each))]
+    return shared + [value for value in vars(host).values() if isinstance(value, BY_REFERENCE)]
+
+
+def _detach_derived(modules: Iterable[nn.Module], memo: dict[int, Any]) -> None:
+    """Tensors computed from parameters (old spectral_norm's weight, kept images) cannot be copied as they are."""
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+
+
+def _enter(module: nn.Module, stage: Stage) -> None:
+    """Have a LightningModule's own methods lead to the stage; the user's overrides still come first."""
+    module.__dict__["_stage"] = stage
+    lightning = lightning_base(type(module))
+    if lightning is not None:
+        module.__class__ = _staged_class(type(module), lightning)
+
+
+def lightning_base(kind: type) -> type | None:
+    """The LightningModule among a class's bases, of `pytorch_lightning` or of `lightning`."""
+    return next((base for base in kind.__mro__ if base.__name__ == "LightningModule"), None)
+
+
+_STAGED: dict[type, type] = {}
+
+
+def _staged_class(kind: type, lightning: type) -> type:
+    if kind not in _STAGED:
+        between = type("StagedModule", (StagedModule, lightning), {})
+        names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+        _STAGED[kind] = type(kind.__name__, (kind, between), names)
+    return _STAGED[kind]
+
+
+class StagedModule:
+    """What stands between a user's LightningModule and Lightning's in a pair."""
+
+    _stage: Stage
+
+    def optimizers(self, use_pl_optimizer: bool = True) -> Any:
+        """The pair's optimisers, in the order of ``configure_optimizers``."""
+        own = self._stage.optimizers
+        return [optimizer.lightning for optimizer in own] if use_pl_optimizer else own
+
+    def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """As Lightning's, with this module's hooks: gradients stay in the pair."""
+        self.on_before_backward(loss)  # type: ignore[attr-defined]
+        self.backward(loss, *args, **kwargs)  # type: ignore[attr-defined]
+        self.on_after_backward()  # type: ignore[attr-defined]
+
+    def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
+        """Logged once for all pairs."""
+        positional = ("prog_bar", "logger", "on_step", "on_epoch")
+        self._stage.log(name, value, dict(zip(positional, args, strict=False)) | kwargs)
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        """Said once for all pairs."""
+        if self._stage.speaks:
+            super().print(*args, **kwargs)  # type: ignore[misc]
