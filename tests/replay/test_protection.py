@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from reference import Watch
 from runs import fit, seed_everything
 from torch import nn
 from zoo import ZOO, Entry
@@ -266,6 +267,17 @@ def test_logged_values_are_the_weighted_mean_once(tmp_path):
 def test_images_are_shown_once_a_batch(tmp_path):
     _, trainer = trained(DocsGAN, tmp_path)
     assert len(trainer.logger.experiment.images) == BATCHES
+
+
+def test_gradient_clip_is_of_each_component_apart(tmp_path):
+    """The option of mix(), beside whatever the user's step clips."""
+    seed_everything()
+    model, watch = mix(ToggledGAN, size=2, num_discriminators=3, gradient_clip=1e-3), Watch()
+    fit(model, ZOO["toggled"], tmp_path, watch)
+    for grads in watch.steps:
+        for component in (*model.generators.components, *model.discriminators.components):
+            found = [grads[id(p)].norm() for p in component.parameters() if id(p) in grads]
+            assert not found or torch.stack(found).norm() == pytest.approx(1e-3, rel=1e-3)
 
 
 # ---------------------------------------------------------------------------------------- hooks, errors

@@ -156,11 +156,12 @@ class MicroBatchGAN(ManualGAN):
 
     def training_step(self, batch, batch_idx):
         opt_g, opt_d = self.optimizers()
-        opt_d.zero_grad()
-        for part in batch[0].chunk(self.chunks):
-            loss_d, _ = gan_losses(self, part)
-            self.manual_backward(loss_d / self.chunks)
-        opt_d.step()
+        with self.toggled_optimizer(opt_d):
+            opt_d.zero_grad()
+            for part in batch[0].chunk(self.chunks):
+                loss_d, _ = gan_losses(self, part)
+                self.manual_backward(loss_d / self.chunks)
+            opt_d.step()
         self.log("loss_d", loss_d)
         self.toggle_optimizer(opt_g)
         _, loss_g = gan_losses(self, batch[0])
