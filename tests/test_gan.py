@@ -193,3 +193,49 @@ def test_a_built_optimiser_is_told(toy_networks):
     built = torch.optim.Adam(generator.parameters())
     with pytest.raises(GANError, match=r"optimizer: expected a function of parameters, such as partial"):
         GAN(generator, discriminator, optimizer=built)
+
+
+# ------------------------------------------------------------------------------------------------ several outputs
+
+
+def test_of_several_outputs_the_first_is_flattened_and_the_rules_play_it(toy):
+    gan = toy(objective=Wasserstein())()
+    outputs = gan.score(lambda x: (x[:, :1], x), torch.randn(5, 2), None)
+    assert outputs[0].shape == (5,)
+    assert outputs[1].shape == (5, 2)
+    real, fake = (torch.randn(6), torch.randn(6, 3)), {"validity": torch.randn(6), "classes": torch.randn(6, 3)}
+    expected = fake["validity"].mean() - real[0].mean()
+    assert gan.discriminator_objective(real, fake, None, None) == expected
+    assert gan.generator_objective(fake, pytest.fail, None, None) == -fake["validity"].mean()
+
+
+class Forgetful(GAN):
+    """A further network that the default optimisers do not hold."""
+
+    def __init__(self, *networks, **options):
+        super().__init__(*networks, **options)
+        self.encoder = nn.Linear(2, 2)
+
+
+def test_a_further_network_that_would_never_learn_gives_a_warning(toy, recwarn):
+    gan = toy(Forgetful)()
+    gan.configure_optimizers()
+    (warning,) = recwarn
+    assert "Forgetful.encoder will not learn" in str(warning.message)
+    assert "override configure_optimizers" in str(warning.message)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_further_network_that_is_frozen_or_in_an_optimiser_gives_none(toy):
+    gan = toy(Forgetful)()
+    gan.encoder.requires_grad_(False)
+    gan.configure_optimizers()
+
+    class Learns(Forgetful):
+        def configure_optimizers(self):
+            optimizers = super().configure_optimizers()
+            optimizers[0].add_param_group({"params": self.encoder.parameters()})
+            return optimizers
+
+    toy(Learns)().configure_optimizers()
+    toy()().configure_optimizers()

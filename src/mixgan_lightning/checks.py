@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader, IterableDataset
 
-from mixgan_lightning.errors import ConfigurationError, DataError, GANError
+from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff import Fakes
 from mixgan_lightning.sampling import evaluating, own_stream
+from mixgan_lightning.trial import check_networks
 
 SMALLEST_BATCHNORM = 8  # below it the statistics of a batch are mostly noise
-TRIAL_SAMPLES = 64  # enough to tell the range of a generator's output
 
 
 def check_count(name: str, value: Any) -> int:
@@ -173,54 +173,6 @@ def _check_labels(labels: Any, n: int, num_classes: int) -> None:
         if whole:
             got += f" with values {int(labels.min())} … {int(labels.max())}"
         raise DataError(f"labels: expected {n} whole numbers (int64) in 0 … {num_classes - 1}, got {got}")
-
-
-def check_networks(gan: GAN, generator: nn.Module, discriminator: nn.Module, batch: Any) -> None:
-    """Whether the generator's output looks like the data, and the discriminator gives one score a sample.
-
-    Call it in eval mode, without gradients, under a forked random stream.
-
-    Raises:
-        GANError: saying which network gives what, and what was expected.
-    """
-    images = gan.images(batch)
-    fakes = gan.generate(generator, gan.latents(len(images), batch), batch)
-    if not isinstance(fakes, Tensor) or fakes.shape != images.shape:
-        got = tuple(fakes.shape[1:]) if isinstance(fakes, Tensor) else type(fakes).__name__
-        raise GANError(
-            f"the generator gives samples of shape {got}, the data are {tuple(images.shape[1:])}; "
-            "make the generator's last layer (or the dataset's resizing) fit"
-        )
-    if not fakes.is_floating_point():
-        raise GANError(f"the generator gives {fakes.dtype}; the data are {images.dtype}: it must give floating point")
-    if not torch.isfinite(fakes).all():
-        raise GANError("the untrained generator gives NaN or infinite values; check its initialisation")
-    if images.ndim == 4:
-        _check_range(images, fakes)
-    scores = gan.score(discriminator, images, batch)
-    if not isinstance(scores, Tensor) or tuple(scores.shape) != (len(images),):
-        got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-        raise GANError(
-            f"the discriminator gives {got} for {len(images)} samples; expected one score each, ({len(images)},) or "
-            f"({len(images)}, 1): end it with one output, or override GAN.score to make one of several"
-        )
-
-
-def _check_range(images: Tensor, fakes: Tensor) -> None:
-    """Images lie in [−1, 1], and a generator without negative outputs cannot make those that have them."""
-    low, high = float(images.min()), float(images.max())
-    if low < -1.001 or high > 1.001:
-        raise DataError(f"expected images in [-1, 1], got [{low:.4g}, {high:.4g}]; rescale them in the dataset")
-    if low >= 0 and high > 0:
-        raise DataError(
-            f"expected images in [-1, 1], got [{low:.4g}, {high:.4g}] without one negative value; "
-            "rescale them in the dataset (torchvision: ToTensor() and then Normalize(0.5, 0.5))"
-        )
-    if len(fakes) * fakes[0].numel() >= TRIAL_SAMPLES and float(fakes.min()) >= 0:
-        raise GANError(
-            f"the generator's output is never negative (from {float(fakes.min()):.3g} to {float(fakes.max()):.3g}) but "
-            f"the data lie in [{low:.3g}, {high:.3g}]; end the generator with tanh"
-        )
 
 
 def warn_of_small_batchnorm(players: Iterable[tuple[str, nn.Module, int]]) -> None:

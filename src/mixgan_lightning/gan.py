@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
@@ -16,6 +17,7 @@ from mixgan_lightning.errors import DataError, GANError
 from mixgan_lightning.objectives import NonSaturating, Objective
 from mixgan_lightning.penalties import Penalty, Score
 from mixgan_lightning.schedule import Schedule, as_schedule
+from mixgan_lightning.scores import adversarial, flattened
 
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
 
@@ -52,8 +54,9 @@ class GAN(nn.Module):
 
     Args:
         generator: ``generator(latents) -> images``; with ``num_classes``, ``generator(latents, labels)``.
-        discriminator: ``discriminator(images) -> scores``, (N,) or (N, 1), any real numbers (no sigmoid at the end);
-            with ``num_classes``, ``discriminator(images, labels)``.
+        discriminator: ``discriminator(images) -> scores``, (N,) or (N, 1), any real numbers: no sigmoid at the end,
+            except for ``BinaryCrossEntropy()``. It may give a tuple or dict that begins with them; see ``score``.
+            With ``num_classes``, ``discriminator(images, labels)``.
         objective: what the players minimise.
         latent_dim: latents are standard normal, (N, latent_dim); 100 as in DCGAN. Override ``latents`` for others.
         penalty: weight clipping, gradient penalty or R1.
@@ -64,6 +67,9 @@ class GAN(nn.Module):
 
     A *batch* is what the dataloader yields: images, or a sequence whose first two entries are images and labels.
     While sampling there are no images, and the batch is ``Conditions(None, labels)``.
+
+    Networks beside the two (an InfoGAN's Q, an encoder) are attributes: all components share them, and the optimiser of
+    ``configure_optimizers`` that holds their parameters trains them.
 
     Example:
         >>> from mixgan_lightning import mix
@@ -130,38 +136,45 @@ class GAN(nn.Module):
         """n latents h ~ D_h: here N(0, I), (n, latent_dim). Override for any law and shape; tuples are welcome."""
         return torch.randn(n, self.latent_dim, device=self.like.device, dtype=self.like.dtype)
 
+    def fake_batch(self, latents: Any, batch: Any) -> Any:
+        """What stands in the batch's place where fakes are scored: here the batch, whose labels the fakes were made of.
+
+        Override where fakes have labels of their own, drawn with the latents: ``return batch[0], latents[1]``.
+        """
+        return batch
+
     def generate(self, generator: nn.Module, latents: Any, batch: Any) -> Tensor:
         """G(h): images, (N, *sample shape)."""
         labels = batch.labels if isinstance(batch, Conditions) else self.labels(batch)
         return generator(latents) if labels is None else generator(latents, labels)
 
-    def score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Tensor:
-        """s(x): scores, (N,)."""
+    def score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Any:
+        """s(x): scores, (N,); or any tuple, list or dict of tensors with N rows, the scores first (two-headed D)."""
         labels = self.labels(batch)
-        scores = discriminator(images) if labels is None else discriminator(images, labels)
-        return scores.flatten() if scores.numel() == len(images) else scores
+        outputs = discriminator(images) if labels is None else discriminator(images, labels)
+        return flattened(outputs, len(images))
 
-    def discriminator_objective(self, real: Tensor, fake: Tensor, latents: Any, batch: Any) -> Tensor:
-        """What one discriminator minimises against one generator, without the penalty; scores (N,) give a scalar.
+    def discriminator_objective(self, real: Any, fake: Any, latents: Any, batch: Any) -> Tensor:
+        """What one discriminator minimises against one generator, without the penalty; a scalar.
 
-        All four arguments have the same rows: ``real`` and ``fake`` are scores; the fakes were
-        made from ``latents`` and ``batch``.
+        All four arguments have the same rows: ``real`` and ``fake`` are what ``score`` gave, scores (N,) or a tuple
+        that begins with them; the fakes were made from ``latents`` and ``batch``.
         """
-        return self.objective.discriminator_loss(real, fake)
+        return self.objective.discriminator_loss(adversarial(real), adversarial(fake))
 
-    def generator_objective(self, fake: Tensor, real: Callable[[], Tensor], latents: Any, batch: Any) -> Tensor:
+    def generator_objective(self, fake: Any, real: Callable[[], Any], latents: Any, batch: Any) -> Tensor:
         """What one generator minimises against one discriminator; a scalar.
 
-        ``real()`` gives the scores of the real images; they are computed only when it is called.
+        ``fake`` is what ``score`` gave; ``real()`` gives the same of the real images, computed only when it is called.
         """
-        return self.objective.generator_loss(fake)
+        return self.objective.generator_loss(adversarial(fake))
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
-        """F(u, v) (Eq. 6) on scores: without penalties and auxiliary terms."""
+        """F(u, v) (Eq. 6) on adversarial scores (N,): without penalties and auxiliary terms."""
         return self.objective.payoff(real, fake)
 
     def penalty(self, discriminator: Score, real: Tensor, fake: Tensor) -> Tensor | None:
-        """The penalty on one discriminator, a scalar or None. ``discriminator(images)`` gives scores, labels bound."""
+        """The penalty on one discriminator, a scalar or None. ``discriminator(images)``: scores (N,), labels bound."""
         return self.smoothness.loss(discriminator, real, fake)
 
     @property
@@ -176,12 +189,25 @@ class GAN(nn.Module):
     def configure_optimizers(self) -> Any:
         """The two optimisers (and schedulers) of a single GAN, in any of Lightning's forms.
 
-        A mixture calls this on each of its T GANs and joins the parameters: still two optimisers.
+        A mixture calls this on each of its T GANs and joins the parameters: still two optimisers. Override it to have
+        one of them train a further network, too.
         """
+        if type(self).configure_optimizers is GAN.configure_optimizers:
+            self._warn_of_untrained()
         return (
             self.make_generator_optimizer(self.generator.parameters()),
             self.make_discriminator_optimizer(self.discriminator.parameters()),
         )
+
+    def _warn_of_untrained(self) -> None:
+        """A further network that would never learn is most likely forgotten."""
+        for name, network in self.named_children():
+            if name not in ("generator", "discriminator") and any(p.requires_grad for p in network.parameters()):
+                rank_zero_warn(
+                    f"{type(self).__name__}.{name} will not learn: the default optimisers hold the generator's and the "
+                    "discriminator's parameters alone; override configure_optimizers and add its parameters to one of "
+                    f"the two, or freeze it: {name}.requires_grad_(False)"
+                )
 
     @contextmanager
     def holding(self, generator: nn.Module, discriminator: nn.Module) -> Iterator[None]:

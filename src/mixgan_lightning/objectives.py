@@ -1,6 +1,7 @@
 """Measuring functions f, and the losses built on them (paper, Section 2).
 
-A discriminator gives a *score* s, any real number. Where the paper's D must be a probability it is σ(s).
+A discriminator gives a *score* s, any real number. Where the paper's D must be a probability it is σ(s), except for
+``BinaryCrossEntropy``, whose discriminators end in a sigmoid of their own: their score is D(x) itself.
 Each objective is a mean over the samples of a batch, so it may be estimated on any part of one without bias.
 """
 
@@ -9,8 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import binary_cross_entropy, relu, softplus
+
+from mixgan_lightning.scores import is_a_sigmoids
 
 
 class Objective(ABC):
@@ -35,6 +39,10 @@ class Objective(ABC):
         """F = E f(D(x)) + E f(1 − D(G(h))) (Eq. 6) up to a constant: −(discriminator loss)."""
         return -self.discriminator_loss(real, fake)
 
+    def misfit(self, scores: Tensor) -> str | None:
+        """Why scores such as these, (N,) and with their graph, cannot be meant for this objective; None: they can."""
+        return None
+
 
 class Minimax(Objective):
     """f = log, both players on the same payoff (Goodfellow et al. 2014, Eq. 1).
@@ -50,6 +58,14 @@ class Minimax(Objective):
     def generator_loss(self, fake: Tensor) -> Tensor:
         return -softplus(fake).mean(-1)
 
+    def misfit(self, scores: Tensor) -> str | None:
+        if not is_a_sigmoids(scores):
+            return None
+        return (
+            "expects scores, any real numbers, and applies the sigmoid itself; the discriminator ends in a sigmoid of "
+            "its own; leave that out, or write objective=BinaryCrossEntropy()"
+        )
+
 
 class NonSaturating(Minimax):
     """f = log; the generator maximises log D rather than minimise log(1 − D) (Goodfellow et al. 2014, Section 3).
@@ -62,6 +78,40 @@ class NonSaturating(Minimax):
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         return softplus(-fake).mean(-1)
+
+
+class BinaryCrossEntropy(Objective):
+    """f = log on probabilities: the non-saturating game of discriminators that end in a sigmoid (``nn.BCELoss``).
+
+    F = E log D(x) + E log(1 − D(G(h))), each log at least −100, as in torch: finite where D is exactly 0 or 1. A D
+    without a sigmoid and ``NonSaturating`` play the same game with better gradients there.
+
+    Example:
+        >>> BinaryCrossEntropy().payoff(torch.tensor([1.0, 0.5]), torch.tensor([0.0, 1.0]))  # log ½ / 2 − 100 / 2
+        tensor(-50.3466)
+    """
+
+    measuring_function = "log x"
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return _cross_entropy(real, torch.ones_like(real)) + _cross_entropy(fake, torch.zeros_like(fake))
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return _cross_entropy(fake, torch.ones_like(fake))
+
+    def misfit(self, scores: Tensor) -> str | None:
+        if bool(((scores >= 0) & (scores <= 1)).all()):
+            return None
+        return (
+            f"expects probabilities, the discriminator gives {float(scores.min()):.3g} … {float(scores.max()):.3g}; "
+            "end it with nn.Sigmoid(), or write objective=NonSaturating()"
+        )
+
+
+def _cross_entropy(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """−E (t log p + (1 − t) log(1 − p)) over the last axis."""
+    with torch.autocast(probabilities.device.type, enabled=False):  # under which torch refuses it on a GPU
+        return binary_cross_entropy(probabilities, targets, reduction="none").mean(-1)
 
 
 class Wasserstein(Objective):

@@ -64,3 +64,13 @@ def test_penalties_see_whole_batches():
     assert FullFakes().penalised(fakes) is fakes
     (joint,) = SplitFakes().penalised(fakes)
     assert torch.equal(joint, torch.cat(fakes))
+
+
+def test_all_that_a_discriminator_gives_is_dealt_out_with_the_fakes():
+    fakes = [torch.full((2 + i, 1), float(i)) for i in range(3)]
+    for kind in (FullFakes, SplitFakes):
+        parts = kind().score(lambda x: {"validity": x.flatten(), "more": (10 * x, None)}, fakes)
+        for part, fake in zip(parts, fakes, strict=True):
+            assert torch.equal(part["validity"], fake.flatten())
+            assert torch.equal(part["more"][0], 10 * fake)
+            assert part["more"][1] is None

@@ -3,8 +3,10 @@ import torch
 from torch import nn
 
 from mixgan_lightning import GAN, mix
-from mixgan_lightning.objectives import Wasserstein
+from mixgan_lightning.errors import GANError
+from mixgan_lightning.objectives import BinaryCrossEntropy, Wasserstein
 from mixgan_lightning.payoff import FullFakes, Pairs, SplitFakes, expectation
+from mixgan_lightning.penalties import GradientPenalty
 
 LATENT_DIM = 3
 
@@ -220,3 +222,131 @@ def test_scores_in_bfloat16_are_averaged_in_float32(toy):
     assert losses.dtype == torch.float32
     assert model.pairs.payoff().dtype == torch.float32
     assert all(scores.dtype == torch.float32 for scores in model.pairs.scores.real)
+
+
+# ------------------------------------------------------------------------------------------------ several outputs
+
+
+class TwoHeaded(LatentsInBatch):
+    """Scores (N, 1) and a feature of each sample; the losses are of both, row by row."""
+
+    def score(self, discriminator, images, batch):
+        return {"validity": discriminator(images), "feature": images.square().sum(1)}
+
+    def discriminator_objective(self, real, fake, latents, batch):
+        for outputs in (real, fake):
+            assert outputs["validity"].shape == outputs["feature"].shape == (len(latents),)
+        coupled = (real["feature"] * fake["validity"] - fake["feature"] * real["validity"]).mean()
+        return super().discriminator_objective(real, fake, latents, batch) + coupled
+
+    def generator_objective(self, fake, real, latents, batch):
+        coupled = (fake["feature"] * real()["validity"] + latents[:, 0] * real()["feature"]).mean()
+        return super().generator_objective(fake, real, latents, batch) + coupled
+
+
+@pytest.mark.parametrize("fakes", [FullFakes(), SplitFakes()], ids=["full", "split"])
+@pytest.mark.parametrize(("tu", "tv"), [(1, 1), (2, 4), (4, 2)])
+def test_all_that_each_discriminator_gave_meets_row_by_row(toy, fakes, tu, tv):
+    model, batch = game(toy, TwoHeaded, tu, tv)
+    images, latents = batch
+    pairs = pairs_of(model, fakes)
+    found_d, found_g = pairs.discriminator_losses(batch), pairs.generator_losses(batch)
+    payoff, softplus = pairs.payoff(), nn.functional.softplus
+    for i, g in enumerate(model.generators):
+        for j, d in enumerate(model.discriminators):
+            r = rows(fakes.name == "split", 13, tu, i)
+            x, h = images[r], latents[r]
+            y = g(h)
+            real, fake, of_x, of_y = d(x).flatten(), d(y).flatten(), x.square().sum(1), y.square().sum(1)
+            adversarial = softplus(-real).mean() + softplus(fake).mean()
+            of_d = adversarial + (of_x * fake - of_y * real).mean()
+            of_g = softplus(-fake).mean() + (of_y * real + h[:, 0] * of_x).mean()
+            assert abs((found_d[i, j] - of_d).detach()) < 1e-12
+            assert abs((found_g[i, j] - of_g).detach()) < 1e-12
+            assert abs((payoff[i, j] + adversarial).detach()) < 1e-12  # of the scores alone
+
+
+@pytest.mark.parametrize("fakes", [FullFakes(), SplitFakes()], ids=["full", "split"])
+def test_our_own_objectives_play_the_first_output_as_if_it_were_alone(toy, fakes):
+    class Ignored(LatentsInBatch):
+        def score(self, discriminator, images, batch):
+            return discriminator(images), images
+
+    model, batch = game(toy, LatentsInBatch, 3, 2)
+    alone, first = pairs_of(model, fakes), pairs_of(model, fakes)
+    expected = alone.discriminator_losses(batch), alone.generator_losses(batch), alone.payoff()
+    model.gan.__class__ = Ignored
+    found = first.discriminator_losses(batch), first.generator_losses(batch), first.payoff()
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_penalty_is_on_the_scores_alone(toy):
+    model, batch = game(toy, TwoHeaded, 2, 2, penalty=GradientPenalty(10.0))
+    w = torch.ones(2).double() / 2
+    pairs = pairs_of(model, FullFakes())
+    pairs.discriminator_losses(batch)
+    torch.manual_seed(1)
+    found = pairs.penalty(batch, w, w)
+    model.gan.__class__ = LatentsInBatch
+    pairs.discriminator_losses(batch)
+    torch.manual_seed(1)
+    assert torch.equal(found, pairs.penalty(batch, w, w))
+
+
+@pytest.mark.parametrize("fakes", ["full", "split"])
+def test_a_mixture_of_two_headed_discriminators_trains_and_logs_its_payoff(fit, toy, fakes):
+    class Trained(TwoHeaded):
+        def latents(self, n, batch):
+            return GAN.latents(self, n, batch)
+
+    model = mix(toy(Trained), 3, num_discriminators=2, fakes=fakes)
+    logged = fit(model, [(x, 0) for x in torch.randn(32, 2)], log_every_n_steps=1).callback_metrics
+    assert all(torch.isfinite(logged[name]) for name in ("payoff/value", "score/real", "score/fake"))
+
+
+@pytest.mark.parametrize("rule", ["discriminator_objective", "generator_objective", "payoff"])
+@pytest.mark.parametrize(("loss", "got"), [(torch.zeros(13), r"shape \(13,\)"), (0.5, "float"), (None, "NoneType")])
+def test_a_rule_that_gives_no_scalar_is_told(toy, rule, loss, got):
+    kind = type("Wrong", (LatentsInBatch,), {rule: lambda self, *_: loss})
+    model, batch = game(toy, kind, 2, 2)
+    with pytest.raises(GANError, match=rf"{rule}: expected a scalar tensor, got {got}; take the mean"):
+        (model.pairs.discriminator_losses(batch), model.pairs.generator_losses(batch), model.pairs.payoff())
+
+
+# ------------------------------------------------------------------------------------------------ probabilities
+
+
+@pytest.mark.parametrize("fakes", [FullFakes(), SplitFakes()], ids=["full", "split"])
+def test_the_payoff_of_probabilities_is_equation_6_on_them(toy, fakes):
+    class EndsInSigmoid(LatentsInBatch):
+        def score(self, discriminator, images, batch):
+            return discriminator(images).sigmoid()
+
+    model, batch = game(toy, EndsInSigmoid, 3, 2, objective=BinaryCrossEntropy())
+    pairs = pairs_of(model, fakes)
+    losses = pairs.discriminator_losses(batch)
+    for i, g in enumerate(model.generators):
+        for j, d in enumerate(model.discriminators):
+            r = rows(fakes.name == "split", 13, 3, i)
+            equation_6 = d(batch[0][r]).sigmoid().log().mean() + (1 - d(g(batch[1][r])).sigmoid()).log().mean()
+            assert abs((pairs.payoff()[i, j] - equation_6).detach()) < 1e-12
+            assert abs((losses[i, j] + equation_6).detach()) < 1e-12
+
+
+def test_a_saturated_discriminator_trains_without_nan(fit):
+    """Logits of ±1e4: every probability is 0 or 1, and most are wrong."""
+
+    class Saturated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Linear(2, 1)
+
+        def forward(self, images):
+            return (1e4 * self.body(images)).sigmoid()
+
+    model = mix(lambda: GAN(nn.Linear(3, 2), Saturated(), BinaryCrossEntropy(), latent_dim=3), 2)
+    logged = fit(model, torch.randn(32, 2), log_every_n_steps=1).callback_metrics
+    assert torch.isfinite(logged["payoff/value"])
+    assert -200 <= logged["payoff/value"] < -1
+    assert all(torch.isfinite(p).all() for p in model.parameters())

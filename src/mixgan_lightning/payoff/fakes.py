@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from mixgan_lightning.errors import DataError
 
@@ -25,8 +25,8 @@ class Fakes(Protocol):
         """What each generator gets of some latents or a batch (any nesting of tensors)."""
         ...
 
-    def score(self, score: Callable[[Tensor], Tensor], fakes: list[Tensor]) -> list[Tensor]:
-        """One discriminator's scores of each generator's fakes; the grouping that BatchNorm sees."""
+    def score(self, score: Callable[[Tensor], Any], fakes: list[Tensor]) -> list[Any]:
+        """One discriminator's outputs for each generator's fakes; the grouping that BatchNorm sees."""
         ...
 
     def penalised(self, fakes: list[Tensor]) -> list[Tensor]:
@@ -45,7 +45,7 @@ class FullFakes:
     def deal(self, dealt: Any, generators: int) -> list[Any]:
         return [dealt] * generators
 
-    def score(self, score: Callable[[Tensor], Tensor], fakes: list[Tensor]) -> list[Tensor]:
+    def score(self, score: Callable[[Tensor], Any], fakes: list[Tensor]) -> list[Any]:
         return [score(fake) for fake in fakes]  # apart: BatchNorm normalises each generator's batch on its own
 
     def penalised(self, fakes: list[Tensor]) -> list[Tensor]:
@@ -65,19 +65,26 @@ class SplitFakes:
         return 2 * generators
 
     def deal(self, dealt: Any, generators: int) -> list[Any]:
-        leaves, structure = tree_flatten(dealt)
-        n = next((len(leaf) for leaf in leaves if isinstance(leaf, Tensor)), 0)
+        n = next((len(leaf) for leaf in tree_leaves(dealt) if isinstance(leaf, Tensor)), 0)
         if n < self.smallest_batch(generators):
             raise DataError(
                 f"a batch of {n} is too small to split between {generators} generators (2 samples each at least); "
                 f"use batch_size >= {self.smallest_batch(generators)}, a smaller size, or fakes='full'"
             )
-        parts = [leaf.tensor_split(generators) if isinstance(leaf, Tensor) else [leaf] * generators for leaf in leaves]
-        return [tree_unflatten(list(part), structure) for part in zip(*parts, strict=True)]
+        return _cut(dealt, lambda leaf: leaf.tensor_split(generators), generators)
 
-    def score(self, score: Callable[[Tensor], Tensor], fakes: list[Tensor]) -> list[Tensor]:
-        scores = score(torch.cat(fakes))  # one batch, as a plain discriminator would see it
-        return list(scores.split([len(fake) for fake in fakes]))
+    def score(self, score: Callable[[Tensor], Any], fakes: list[Tensor]) -> list[Any]:
+        outputs = score(torch.cat(fakes))  # one batch, as a plain discriminator would see it
+        return _cut(outputs, lambda leaf: leaf.split([len(fake) for fake in fakes]), len(fakes))
 
     def penalised(self, fakes: list[Tensor]) -> list[Tensor]:
         return [torch.cat(fakes)]
+
+
+def _cut(tree: Any, cut: Callable[[Tensor], Sequence[Tensor]], parts: int) -> list[Any]:
+    """Every tensor of the tree cut into so many parts: as many trees; what is no tensor is in each."""
+    if isinstance(tree, Tensor):
+        return list(cut(tree))
+    leaves, structure = tree_flatten(tree)
+    pieces = [cut(leaf) if isinstance(leaf, Tensor) else [leaf] * parts for leaf in leaves]
+    return [tree_unflatten(list(piece), structure) for piece in zip(*pieces, strict=True)]

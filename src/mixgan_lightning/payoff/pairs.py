@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import repeat
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mixgan_lightning import objectives
+from mixgan_lightning.errors import GANError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.fakes import Fakes
+from mixgan_lightning.scores import adversarial, flattened, widened
 
 
 def expectation(w_u: Tensor, matrix: Tensor, w_v: Tensor) -> Tensor:
@@ -26,7 +28,7 @@ def expectation(w_u: Tensor, matrix: Tensor, w_v: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the last discriminator step saw. ``real[i]`` stands beside ``fake[i]``, row by row: both (Tv, n_i)."""
+    """The adversarial scores of the last discriminator step: ``real[i]`` beside ``fake[i]``, row by row, (Tv, n_i)."""
 
     real: list[Tensor]
     fake: list[Tensor]
@@ -34,11 +36,15 @@ class Scores:
 
 @dataclass(frozen=True)
 class Hands:
-    """What the generators hold in one step: for each, its latents, the part of the batch it plays, its fakes."""
+    """What the generators hold in one step: for each, its latents, the part of the batch it plays, its fakes.
+
+    ``beside``: the batch that the fakes are scored with.
+    """
 
     latents: list[Any]
     batches: list[Any]
     fakes: list[Tensor]
+    beside: Any
 
 
 class Pairs:
@@ -60,22 +66,38 @@ class Pairs:
         """L_ij = what D_j minimises against G_i, without penalties: (Tu, Tv)."""
         with torch.no_grad():
             hands = self._deal(batch)
-        real, fake = [], []
+        real, fake = [], []  # by discriminator: its outputs for the batch, and for each generator's fakes
         for discriminator in self.discriminators:  # real first, as most single GANs do: BatchNorm sees this order
             real.append(self._score(discriminator, self.gan.images(batch), batch))
-            fake.append(self._score_fakes(discriminator, hands.fakes, batch))
+            fake.append(self._score_fakes(discriminator, hands))
         scores = Scores(self._real_parts(real), _by_generator(fake))
         self.scores = Scores([s.detach() for s in scores.real], [s.detach() for s in scores.fake])
         self._penalised = self.fakes.penalised(hands.fakes)
-        return self._matrix("discriminator_objective", (scores.real, scores.fake), (hands.latents, hands.batches))
+        dealt = cache(lambda j: self.fakes.deal(real[j], len(self.generators)))
+        return self._matrix(
+            "discriminator_objective",
+            lambda i: self.gan.objective.discriminator_loss(scores.real[i], scores.fake[i]),
+            lambda i, j: self.gan.discriminator_objective(dealt(j)[i], fake[j][i], hands.latents[i], hands.batches[i]),
+        )
 
     def generator_losses(self, batch: Any) -> Tensor:
         """L_ij = what G_i minimises against D_j: (Tu, Tv)."""
         hands = self._deal(batch)
-        fake = _by_generator([self._score_fakes(d, hands.fakes, batch) for d in self.discriminators])
-        real = _RealScores(self, batch)
-        beside = [real.beside(i) for i in range(len(fake))]
-        return self._matrix("generator_objective", (fake, beside), (hands.latents, hands.batches))
+        fake = [self._score_fakes(d, hands) for d in self.discriminators]
+
+        @cache
+        def real(j: int) -> list[Any]:
+            outputs = self._score(self.discriminators.components[j], self.gan.images(batch), batch)
+            return self.fakes.deal(outputs, len(self.generators))
+
+        by_generator = cache(lambda: _by_generator(fake))
+        return self._matrix(
+            "generator_objective",
+            lambda i: self.gan.objective.generator_loss(by_generator()[i]),
+            lambda i, j: self.gan.generator_objective(
+                fake[j][i], lambda: real(j)[i], hands.latents[i], hands.batches[i]
+            ),
+        )
 
     def penalty(self, batch: Any, w_u: Tensor, w_v: Tensor) -> Tensor | None:
         """The penalties, weighted by the given weights; None where the GAN has none.
@@ -93,89 +115,68 @@ class Pairs:
         terms = []
         for discriminator, w_j in zip(self.discriminators, w_v, strict=True):
             for fake, w_i in zip(opponents, shares, strict=True):
-                term = self.gan.penalty(self._bound(discriminator, batch), self.gan.images(batch), fake)
+                term = self.gan.penalty(self._critic(discriminator, batch), self.gan.images(batch), fake)
                 if term is not None:
                     terms.append(w_i * w_j * term)
         return torch.stack(terms).sum() if terms else None
 
     def payoff(self) -> Tensor | None:
         """F, (Tu, Tv), of the last discriminator step's scores; None where there were no scores."""
-        return None if self.scores is None else self._matrix("payoff", (self.scores.real, self.scores.fake))
+        if self.scores is None:
+            return None
+        real, fake = self.scores.real, self.scores.fake
+        return self._matrix(
+            "payoff",
+            lambda i: self.gan.objective.payoff(real[i], fake[i]),
+            lambda i, j: self.gan.payoff(real[i][j], fake[i][j]),
+        )
 
     def _deal(self, batch: Any) -> Hands:
         """One draw of latents for the step, shared by the generators or dealt out to them."""
         size = len(self.generators)
-        latents = self.fakes.deal(self.gan.latents(len(self.gan.images(batch)), batch), size)
+        drawn = self.gan.latents(len(self.gan.images(batch)), batch)
+        latents = self.fakes.deal(drawn, size)
         batches = self.fakes.deal(batch, size)
         fakes = [self.gan.generate(g, h, b) for g, h, b in zip(self.generators, latents, batches, strict=True)]
-        return Hands(latents, batches, fakes)
+        return Hands(latents, batches, fakes, self.gan.fake_batch(drawn, batch))
 
-    def _bound(self, discriminator: nn.Module, batch: Any) -> Callable[[Tensor], Tensor]:
-        """images -> scores of one discriminator, labels bound."""
-        return lambda images: self._score(discriminator, images, batch)
+    def _score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Any:
+        return widened(flattened(self.gan.score(discriminator, images, batch), len(images)))
 
-    def _score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Tensor:
-        scores = self.gan.score(discriminator, images, batch)
-        half = scores.dtype in (torch.bfloat16, torch.float16)
-        return scores.float() if half else scores  # a mean over a batch in bfloat16 would keep two digits
+    def _score_fakes(self, discriminator: nn.Module, hands: Hands) -> list[Any]:
+        return self.fakes.score(lambda images: self._score(discriminator, images, hands.beside), hands.fakes)
 
-    def _score_fakes(self, discriminator: nn.Module, fakes: list[Tensor], batch: Any) -> list[Tensor]:
-        return self.fakes.score(self._bound(discriminator, batch), fakes)
+    def _critic(self, discriminator: nn.Module, batch: Any) -> Callable[[Tensor], Tensor]:
+        """images -> adversarial scores of one discriminator, labels bound."""
+        return lambda images: adversarial(self._score(discriminator, images, batch))
 
-    def _real_parts(self, real: list[Tensor]) -> list[Tensor]:
+    def _real_parts(self, real: list[Any]) -> list[Tensor]:
         """[(N,)] by discriminator -> [(Tv, n_i)] by generator: the real scores that stand beside each one's fakes."""
-        dealt = self.fakes.deal(torch.stack(real, dim=1), len(self.generators))
-        return [part.T for part in dealt]
+        scores = torch.stack([adversarial(outputs) for outputs in real], dim=1)
+        return [part.T for part in self.fakes.deal(scores, len(self.generators))]
 
-    def _matrix(self, rule: str, scored: tuple[list[Any], ...], given: tuple[list[Any], ...] = ()) -> Tensor:
+    def _matrix(self, rule: str, row: Callable[[int], Tensor], entry: Callable[[int, int], Tensor]) -> Tensor:
         """A rule of the GAN applied to every pair: (Tu, Tv).
 
-        ``scored`` are, by generator, the scores of all discriminators; ``given`` what else the rule takes. Our own
-        rules and objectives take all discriminators' scores at once, (Tv, n_i) -> (Tv,); a user's take one's.
+        ``row(i)`` plays our own rule and objective against all discriminators at once, on adversarial scores
+        (Tv, n_i) -> (Tv,); ``entry(i, j)`` plays one pair, on all that D_j gave, where either is a user's.
         """
         ours = getattr(type(self.gan), rule) is getattr(GAN, rule)
         ours = ours and type(self.gan.objective).__module__ == objectives.__name__
-        row = self._row_at_once if ours else self._row_one_by_one
-        function, others = getattr(self.gan, rule), zip(*given, strict=True) if given else repeat(())
-        return torch.stack(
-            [
-                row(function, scores, other)
-                for scores, other in zip(zip(*scored, strict=True), others, strict=bool(given))
-            ]
-        )
-
-    def _row_at_once(self, function: Callable[..., Tensor], scores: Sequence[Any], others: Sequence[Any]) -> Tensor:
-        return function(*scores, *others)
-
-    def _row_one_by_one(self, function: Callable[..., Tensor], scores: Sequence[Any], others: Sequence[Any]) -> Tensor:
-        discriminators = range(len(self.discriminators))
-        return torch.stack([function(*(_of(item, j) for item in scores), *others) for j in discriminators])
+        tu, tv = len(self.generators), len(self.discriminators)
+        if ours:
+            return torch.stack([row(i) for i in range(tu)])
+        return torch.stack([torch.stack([_scalar(rule, entry(i, j)) for j in range(tv)]) for i in range(tu)])
 
 
-def _of(scores: Any, j: int) -> Any:
-    """Discriminator j's share of scores (Tv, n), or of a callable that gives such."""
-    return (lambda: scores()[j]) if callable(scores) else scores[j]
+def _scalar(rule: str, loss: Any) -> Tensor:
+    """The loss of one pair, if it is one number."""
+    if not isinstance(loss, Tensor) or loss.ndim:
+        got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise GANError(f"{rule}: expected a scalar tensor, got {got}; take the mean over the samples")
+    return loss
 
 
-class _RealScores:
-    """All discriminators' scores of the real batch, computed when first asked for and then kept."""
-
-    def __init__(self, pairs: Pairs, batch: Any) -> None:
-        self.pairs, self.batch = pairs, batch
-        self.parts: list[Tensor] | None = None
-
-    def beside(self, i: int) -> Callable[[], Tensor]:
-        """The scores that stand beside generator i's fakes, (Tv, n_i)."""
-        return lambda: self._computed()[i]
-
-    def _computed(self) -> list[Tensor]:
-        if self.parts is None:
-            images = self.pairs.gan.images(self.batch)
-            scores = [self.pairs._score(d, images, self.batch) for d in self.pairs.discriminators]
-            self.parts = self.pairs._real_parts(scores)
-        return self.parts
-
-
-def _by_generator(fake: list[list[Tensor]]) -> list[Tensor]:
-    """Scores [j][i] of shape (n_i,) -> [i] of shape (Tv, n_i)."""
-    return [torch.stack(scores) for scores in zip(*fake, strict=True)]
+def _by_generator(fake: list[list[Any]]) -> list[Tensor]:
+    """Outputs [j][i] with adversarial scores (n_i,) -> these scores, [i] of shape (Tv, n_i)."""
+    return [torch.stack([adversarial(outputs) for outputs in column]) for column in zip(*fake, strict=True)]
