@@ -30,6 +30,11 @@ def test_only_the_adversarial_scores_are_flattened(shape):
     assert found["rest"][1] is None
 
 
+def test_a_discriminator_that_squeezes_gives_one_sample_a_score_too():
+    assert flattened(torch.tensor(0.5), 1).shape == (1,)
+    assert flattened((torch.tensor(0.5), torch.randn(1, 3)), 1)[0].shape == (1,)
+
+
 def test_what_is_no_score_a_sample_stays_for_the_check_to_tell():
     logits = torch.randn(4, 10)
     assert flattened(logits, 4) is logits

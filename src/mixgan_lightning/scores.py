@@ -25,7 +25,7 @@ def adversarial(outputs: Any) -> Tensor:
 def flattened(outputs: Any, n: int) -> Any:
     """The same outputs for n samples, adversarial scores (N, 1), (N, 1, 1, 1) … as (N,); all others as they are."""
     if isinstance(outputs, Tensor):
-        return outputs.flatten() if outputs.numel() == n else outputs
+        return outputs.flatten() if outputs.ndim != 1 and outputs.numel() == n else outputs
     leaves, structure = tree_flatten(outputs)
     if leaves and isinstance(leaves[0], Tensor):
         leaves[0] = flattened(leaves[0], n)
