@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +37,7 @@ def resolve(make_gan: MakeGAN) -> Callable[[], Any]:
         ConfigurationError: for an import path or config that leads nowhere.
     """
     if isinstance(make_gan, str):
-        make_gan = _import(make_gan)
+        make_gan = imported(make_gan)
     if isinstance(make_gan, nn.Module):
         raise GANError(
             f"expected a factory of GANs, got one built {type(make_gan).__name__}: a mixture needs T independent "
@@ -83,7 +85,7 @@ def check_trusted(spec: Any) -> None:
         CheckpointError: naming the target and the way out.
     """
     for path in _targets(spec):  # nothing in None
-        target = _import(path)
+        target = imported(path)
         if isinstance(target, type):
             is_ours = target.__module__.partition(".")[0] == OWN_PACKAGE
             trusted = is_ours or issubclass(target, PARTS_OF_A_GAN) or hasattr(target, "generator_steps")
@@ -182,19 +184,33 @@ def _targets(spec: Any) -> Iterator[str]:
                 yield from _targets(value)
 
 
-def _import(path: str) -> Any:
+def imported(path: str) -> Any:
+    """What an import path leads to.
+
+    Raises:
+        ConfigurationError: where it leads nowhere, with the nearest name.
+    """
     try:
         return get_object(path)
     except (ImportError, AttributeError, ValueError) as error:
-        top = path.partition(".")[0]
-        where = (
-            "is a module of that name in the working directory or on PYTHONPATH?" if not _exists(top) else str(error)
-        )
-        raise ConfigurationError(f"cannot import {path!r}: {where}") from error
+        raise ConfigurationError(f"cannot import {path!r}: {_why_not(path, error)}") from error
+
+
+def _why_not(path: str, error: Exception) -> str:
+    parent, _, name = path.rpartition(".")
+    if not _exists(path.partition(".")[0]):
+        return "is a module of that name in the working directory or on PYTHONPATH?"
+    try:
+        names = dir(importlib.import_module(parent))
+    except Exception:  # the module's own, which the error tells, or no module
+        return str(error)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"{parent} has no {name}" + (f"; did you mean {parent}.{near[0]}?" if near else "")
 
 
 def _instantiate(config: Mapping[Any, Any]) -> Any:
     """What the config describes; our own errors as they are, whatever Hydra has wrapped them in."""
+    imported(config["_target_"])  # says what is wrong with it better than Hydra
     try:
         return instantiate(config)
     except InstantiationException as error:

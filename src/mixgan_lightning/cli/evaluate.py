@@ -16,6 +16,7 @@ from torch import Tensor
 from mixgan_lightning import MixGANModule, checkpoint, checks
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
+from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import DrawnSamples, FolderSamples, RealSamples, Samples, Scoring
 from mixgan_lightning.evaluation.bar import bar
@@ -113,7 +114,9 @@ def _quality(config: DictConfig, n: int | None) -> QualityCallback:
 
 
 def _data(config: DictConfig) -> pl.LightningDataModule:
-    datamodule: pl.LightningDataModule = instantiate(config.data)
+    datamodule = datamodule_of(config.data)
+    if datamodule is None:
+        raise ConfigurationError("data=none: expected the data that the samples are compared with")
     datamodule.prepare_data()
     datamodule.setup("fit")
     return datamodule

@@ -13,13 +13,14 @@ import wandb
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from mixgan_lightning import checkpoint, checks, log_names, mix
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
+from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.results import Results
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.gan_factory import plain
@@ -44,6 +45,8 @@ def main() -> None:
 
 def train(config: DictConfig) -> float | None:
     """One run; returns the objective, for sweeps."""
+    if missing := OmegaConf.missing_keys(config):
+        raise ConfigurationError(f"{sorted(missing)[0]}=… is needed (--help shows an example)")
     if not config.verbose:
         _quiet()
     seen_before = 0 if config.ckpt_path is None else _images_seen(config.ckpt_path)  # before anything is built
@@ -51,7 +54,7 @@ def train(config: DictConfig) -> float | None:
     run_dir = Path(config.run_dir)
     pl.seed_everything(checks.check_seed(config.seed), workers=True, verbose=False)
     try:
-        datamodule = instantiate(config.data)
+        datamodule = datamodule_of(config.data)
         model = mix(config.gan, **plain(config.mixture))
         trainer = _trainer(config, run_dir)
         _check_objective(config.objective, trainer)
@@ -98,7 +101,9 @@ def _images_seen(ckpt_path: str) -> int:
     return checkpoint.read(ckpt_path)[checkpoint.KEY]["played"]["images_seen"]
 
 
-def _fit(trainer: pl.Trainer, model: MixGANModule, datamodule: pl.LightningDataModule, ckpt_path: str | None) -> None:
+def _fit(
+    trainer: pl.Trainer, model: MixGANModule, datamodule: pl.LightningDataModule | None, ckpt_path: str | None
+) -> None:
     try:
         trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
     except SystemExit as stop:

@@ -38,6 +38,7 @@ BY_EVERY_PAIR = (
     *(f"on_{loop}_{when}" for loop in ("validation", "test") for when in ("start", "end", "epoch_start", "epoch_end")),
     "on_validation_batch_start",
     "on_test_batch_start",
+    "teardown",
 )
 BY_THE_FIRST = (  # of the modules: data are the same for all
     "prepare_data",

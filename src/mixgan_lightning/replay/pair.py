@@ -56,6 +56,7 @@ class Pair:
         self.trainer: Any = None
         self.logged: list[Logged] = []
         self.output: Any = None
+        self._differentiating = False
         first = hosts.configured[0]
         self.optimizers = [StagedOptimizer(self, k, real) for k, real in enumerate(first.optimizers)]
         self.schedulers = [StagedScheduler(self, config["scheduler"]) for config in first.schedulers]
@@ -113,12 +114,19 @@ class Pair:
 
     def listen(self, backward: Backward, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
         """Run a ``backward()`` and note its loss with the optimisers whose gradients it changes."""
+        if self._differentiating:  # a checkpointed layer calls backward() within one: the gradients are the outer one's
+            return backward(*arguments, **options)
         before = [optimizer.losses.before() for optimizer in self.optimizers]
-        backward(*arguments, **options)
+        self._differentiating = True
+        try:
+            backward(*arguments, **options)
+        finally:
+            self._differentiating = False
         weights = arguments[1] if len(arguments) > 1 else options.get("grad_tensors")
         loss = Loss(value_of(arguments[0] if arguments else options["tensors"], weights))
         for optimizer, versions in zip(self.optimizers, before, strict=True):
             optimizer.losses.after(loss, versions)
+        return None
 
 
 def _pause(pause: Pause) -> None:
