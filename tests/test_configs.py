@@ -18,6 +18,7 @@ from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import InceptionScoreMeasure, NearestTrainingImageMeasure
 from mixgan_lightning.features import DigitsClassifier, inception
 from mixgan_lightning.gan_factory import plain, resolve
+from mixgan_lightning.payoff import SplitFakes
 
 CONF = Path(__file__).parents[1] / "conf"
 TINY = ["logger=csv", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "trainer.accelerator=cpu"]
@@ -38,6 +39,14 @@ GROUPS = sorted(
 )
 GROUPS.append(QUALITY)
 
+OWN = ("custom", "none")  # the user's own GAN and data: what is in them only the user knows
+MANDATORY = {"gan=custom": {"gan._target_"}, "data=custom": {"data._target_"}}
+
+
+def ours(group):
+    """The alternatives that this package fills."""
+    return [name for name in alternatives(group) if name not in OWN]
+
 
 @pytest.fixture
 def composed(tmp_path):
@@ -54,29 +63,46 @@ def composed(tmp_path):
 def test_every_alternative_composes_and_resolves(choice, composed):
     config = composed(choice)
     OmegaConf.resolve(config)
+    assert OmegaConf.missing_keys(config) == MANDATORY.get(choice, set())
+
+
+def test_of_ones_own_gan_and_data_nothing_but_their_names_is_asked(composed):
+    config = composed("gan=custom", "gan._target_=mine.MyGAN", "data=custom", "data._target_=mine.MyData")
     assert not OmegaConf.missing_keys(config)
+    assert (plain(config.gan), plain(config.data)) == ({"_target_": "mine.MyGAN"}, {"_target_": "mine.MyData"})
+    assert (config.objective, plain(config.callbacks.quality)) == (None, {})  # nobody knows how to measure them
+    assert composed("gan=custom", "gan._target_=mine.MyGAN", "data=none").data is None
+
+
+def test_ones_own_data_can_be_measured(composed):
+    config = composed("data=custom", "data._target_=mine.MyData", "callbacks/quality=digits")
+    assert isinstance(instantiate(config.callbacks.quality), QualityCallback)
 
 
 def test_the_groups_are_those_of_the_design():
     assert {"callbacks", "data", "experiment", "gan", "logger", "mixture", "trainer"} <= set(GROUPS)
-    assert {"mlp", "dcgan", "cdcgan"} <= set(alternatives("gan"))
+    assert {"mlp", "dcgan", "cdcgan", "custom"} <= set(alternatives("gan"))
     assert {"single", "mix3", "mix5", "mix10", "mix20"} <= set(alternatives("mixture"))
-    assert {"digits", "gaussians_ring", "gaussians_grid"} <= set(alternatives("data"))
+    assert {"digits", "gaussians_ring", "gaussians_grid", "custom", "none"} <= set(alternatives("data"))
     assert {"default", "wandb", "csv"} <= set(alternatives("logger"))
     assert {"default", "ema"} == set(alternatives("callbacks"))
-    assert {"digits", "inception", "modes"} <= set(alternatives(QUALITY))
+    assert {"digits", "inception", "modes", "none"} <= set(alternatives(QUALITY))
     assert {"default", "ddp", "ddp_sim"} <= set(alternatives("trainer"))
+
+
+def test_by_default_a_gan_of_networks_shares_each_batch(composed):
+    assert isinstance(mix(composed().gan, **plain(composed().mixture)).pairs.fakes, SplitFakes)
 
 
 def test_the_defaults_are_those_of_the_design(composed):
     config = composed()
-    assert (config.mixture.size, config.mixture.entropy_weight, config.mixture.fakes) == (5, 0.01, "split")
+    assert (config.mixture.size, config.mixture.entropy_weight, config.mixture.fakes) == (5, 0.01, None)
     assert config.gan.optimizer.fused
     assert (config.seed, config.ckpt_path, config.verbose) == (0, None, False)
     assert config.objective == "quality/inception_score/mean"
 
 
-@pytest.mark.parametrize("name", alternatives("data"))
+@pytest.mark.parametrize("name", ours("data"))
 def test_every_dataset_gives_batches_of_the_shape_that_it_declares(name, composed):
     config = composed(f"data={name}")
     data = instantiate(config.data)
@@ -106,7 +132,7 @@ def settings_of(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "setting"), [(name, setting) for name in alternatives("gan") for setting in settings_of(name)]
+    ("name", "setting"), [(name, setting) for name in ours("gan") for setting in settings_of(name)]
 )
 def test_every_gan_trains_on_the_data_that_it_is_for(name, setting, composed, make_trainer):
     config = composed(f"gan={name}", "mixture.size=2", *setting)
@@ -126,7 +152,7 @@ def test_every_gan_trains_on_the_data_that_it_is_for(name, setting, composed, ma
 @pytest.mark.parametrize("data", alternatives("data"))
 def test_trainer_callbacks_and_csv_logger_are_built_for_every_dataset(data, composed, tmp_path):
     config = composed(f"data={data}", "logger=csv")
-    callbacks = [instantiate(callback) for callback in config.callbacks.values()]
+    callbacks = [instantiate(callback) for callback in config.callbacks.values() if callback]
     assert all(isinstance(callback, pl.Callback) for callback in callbacks)
     logger = instantiate(config.logger.csv)
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=logger)
@@ -212,7 +238,7 @@ def test_synchronised_batchnorm_is_off_and_refused_on_the_cpu(composed):
         checks.check_trainer(trainer)
 
 
-@pytest.mark.parametrize("data", alternatives("data"))
+@pytest.mark.parametrize("data", ours("data"))
 def test_an_evaluation_has_the_measurement_of_its_data(data):
     with initialize_config_module("mixgan_lightning.conf", version_base="1.3"):
         config = compose("evaluate", overrides=[f"data={data}"])
