@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from mixgan_lightning import checkpoint as checkpoints
 from mixgan_lightning import checks, sampling
@@ -133,7 +134,7 @@ class MixtureModule(pl.LightningModule):
 
     def forward(self, latents: Any, labels: Tensor | None = None) -> Tensor:
         """Images of the given latents, a generator for each drawn by w_u from torch's global stream."""
-        n = len(latents[0] if isinstance(latents, tuple | list) else latents)
+        n = next(len(leaf) for leaf in tree_leaves(latents) if isinstance(leaf, Tensor))
         return self.sampler.generate(latents, labels, self.generators.choose(n).to(self.gan.like.device))
 
     def predict_step(self, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:

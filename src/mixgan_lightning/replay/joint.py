@@ -88,12 +88,13 @@ class JointOptimizers:
         pending = self._pending.setdefault(player, [{} for _ in pairs])
         for pair, losses in zip(pairs, pending, strict=True):
             held = pair.optimizers[index].losses
-            if not held.held and held.any_gradient():
+            present = held.present()
+            if not present and held.any_gradient():
                 raise GANError(
                     f"optimiser {index} ({player}) steps on gradients that no backward() has made (set by hand, or by "
                     "autograd.grad): the log-probabilities would have no loss to learn from; call backward() on a loss"
                 )
-            for loss in held.held:
+            for loss in present:
                 loss.players.add(player)
                 if len(loss.players) > 1:
                     raise GANError(

@@ -39,10 +39,15 @@ class GradientLosses:
         self.held: list[Loss] = []
         self._mark: tuple[Tensor | None, int] = (None, 0)  # a gradient and its version, after the last backward
 
-    def before(self) -> list[tuple[Tensor | None, int]]:
-        """The gradients before a ``backward()``; what was zeroed since the last one is forgotten."""
+    def present(self) -> list[Loss]:
+        """The losses whose gradients are there now; what was zeroed since the last ``backward()`` is forgotten."""
         if self.held and self._zeroed():
             self.held.clear()
+        return self.held
+
+    def before(self) -> list[tuple[Tensor | None, int]]:
+        """The gradients before a ``backward()``."""
+        self.present()
         return [_version(p.grad) for p in self.parameters]
 
     def after(self, loss: Loss, before: Sequence[tuple[Tensor | None, int]]) -> None:
