@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -71,6 +71,7 @@ class Hosts(nn.ModuleList):
 
     def __init__(self, built: Sequence[nn.Module], share: Sequence[str], players: Sequence[str] | None) -> None:
         super().__init__(built)
+        _check_closures(built[0])
         self.shared = Kept(_share(built, share))
         self._shared_modules = [name for name in share if isinstance(getattr(built[0], name), nn.Module)]
         with own_stream(torch.device("cpu"), seed=0):  # a factory's draws go on as if nothing had happened between
@@ -191,6 +192,22 @@ def _share(hosts: Sequence[nn.Module], names: Sequence[str]) -> list[Any]:
         for host in hosts[1:]:
             setattr(host, name, shared[-1])
     return shared
+
+
+def _check_closures(module: nn.Module) -> None:
+    """A function that holds the module itself would lead every pair back to it, whatever copy it was called on."""
+    own = {id(part) for part in module.modules()}
+    found = dict(vars(module))
+    for path, part in module.named_modules():
+        for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+            found |= {f"{path or 'its own'} ({kind.strip('_')})": hook for hook in vars(part)[kind].values()}
+    for name, value in found.items():
+        cells = getattr(value, "__closure__", None) if isinstance(value, FunctionType) else None
+        if any(id(cell.cell_contents) in own for cell in cells or ()):
+            raise GANError(
+                f"{type(module).__name__}.{name} is a function that holds the module itself (a lambda, or one made in "
+                "__init__): every pair needs its own; make it a method"
+            )
 
 
 def _check_shared_is_rest(casting: Casting, share: Sequence[str]) -> None:

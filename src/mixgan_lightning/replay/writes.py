@@ -76,11 +76,17 @@ class Writes:
             self._after.setdefault(id(part.real), (part, []))[1].append(part.real.detach().clone())
 
     def _norms(self) -> list[float]:
-        """One number for each player's parameters: cheap to read, and another after almost any write."""
+        """One number for each parameter: cheap to read, and another after almost any write."""
         reals = {id(part.real): part.real.detach() for pair in self.pairs for part in pair.parameters}
-        floating = [p for p in reals.values() if p.is_floating_point() and p.numel()]
-        total = torch.stack([norm.double() for norm in torch._foreach_norm(floating)])
-        return [float(each) for each in total.nan_to_num().tolist()]
+        by_type: dict[torch.dtype, list[Tensor]] = {}
+        for real in reals.values():
+            if real.is_floating_point() and real.numel():
+                by_type.setdefault(real.dtype, []).append(real)
+        return [
+            norm
+            for alike in by_type.values()
+            for norm in torch.stack(list(torch._foreach_norm(alike))).nan_to_num().tolist()
+        ]
 
 
 def settle_settings(pairs: Sequence[Pair]) -> None:
