@@ -15,7 +15,7 @@ PLAYERS = ("generator", "discriminator")
 Groups = Sequence[Sequence[Sequence[Parameter]]]
 
 # how discriminators and generators are called in public code: discriminator, disc, D, netD, D_A, d_net, critic …
-_SHORT = r"(?:^|[._])(?:{0}|net_?{0}|{0}_?net|{1})(?:[._\d]|$)"
+_SHORT = r"(?:^|[._])(?:{0}|net_?{0}|{0}_?net|(?:{1})s?)(?:[._\d]|$)"
 DISCRIMINATOR = re.compile(_SHORT.format("d", "dis|disc|discr") + "|discriminator|critic|adversar", re.IGNORECASE)
 GENERATOR = re.compile(_SHORT.format("g", "gen") + "|generator|decoder|encoder|vae|unet|synthesis", re.IGNORECASE)
 

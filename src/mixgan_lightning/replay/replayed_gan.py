@@ -163,7 +163,8 @@ class ReplayedGAN(nn.Module):
         return Way(blind[k].path, turn, conditional=classes > 1 and by_label, classes=classes)
 
     def _rehearsed(self, batch: Any, until: Until = lambda made: False) -> list[Call]:
-        return Rehearsal(self.hosts, self.trainer).calls(self.style, batch, until)
+        with torch.inference_mode(False):  # Trainer.predict's; a step may need gradients
+            return Rehearsal(self.hosts, self.trainer).calls(self.style, batch, until)
 
 
 class Way(NamedTuple):

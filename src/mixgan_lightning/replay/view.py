@@ -70,6 +70,7 @@ def view_of(
                 f"{type(host).__name__} cannot be copied for each pair: {type(error).__name__}: {error}; name the "
                 "attribute that holds it in share=(…,), and all pairs use the same one"
             ) from error
+        _check_follows(module, host, parameters, hosts)
         modules = [Part(m, memo[id(m)], "generator") for m in host.modules() if id(m) not in of_d and id(m) in memo]
     modules += [
         Part(m, memo[id(m)], "discriminator")
@@ -79,6 +80,17 @@ def view_of(
     modules = [part for part in modules if part.real is not part.own and part.real._buffers]
     _enter(module, stage)
     return View(module, parameters, modules, {id(part.real): part.own for part in parameters})
+
+
+def _check_follows(module: nn.Module, host: nn.Module, parameters: list[Part], hosts: Hosts) -> None:
+    """The copy plays on the pair's parameters, and on nothing that only looks like them."""
+    known = {id(part.own) for part in parameters} | {id(each) for each in _by_reference(hosts, host)}
+    strays = [name for name, p in module.named_parameters() if id(p) not in known]
+    if strays:
+        raise GANError(
+            f"{type(host).__name__}.{strays[0]}: a copy of the module does not keep this parameter (TorchScript, or a "
+            "__deepcopy__ of its own?); build it as a plain nn.Module, or name its attribute in share=(…,)"
+        )
 
 
 def _copy_discriminator(
