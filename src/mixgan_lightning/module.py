@@ -87,6 +87,7 @@ class MixGANModule(MixtureModule):
         self.gradient_clip = checks.check_clip(gradient_clip)
         self.replay: Replay | None = None
         if isinstance(self.gan, ReplayedGAN):
+            self._refuse_own_losses()
             self.replay = Replay(self, self.gan, fakes, n_critic)
         else:
             self.schedule = self.gan.schedule if n_critic is None else as_schedule(n_critic)
@@ -108,13 +109,21 @@ class MixGANModule(MixtureModule):
             }
         )
 
+    def _overridden_losses(self) -> list[str]:
+        """The loss methods that a subclass has overridden."""
+        names = ("generator_losses", "discriminator_losses")
+        return [name for name in names if getattr(type(self), name) is not getattr(MixGANModule, name)]
+
+    def _refuse_own_losses(self) -> None:
+        for name in self._overridden_losses():
+            raise ConfigurationError(
+                f"{type(self).__name__}.{name} would not be called: an unmodified GAN has the losses of its own "
+                "step; leave it out, or let make_gan build a mixgan_lightning.GAN"
+            )
+
     def _sharing(self, fakes: str | None) -> Fakes:
         """How the generators share a batch: as asked, or as fits."""
-        kind = type(self)
-        overridden = (
-            kind.generator_losses is not MixGANModule.generator_losses
-            or kind.discriminator_losses is not MixGANModule.discriminator_losses
-        )
+        overridden = bool(self._overridden_losses())
         if fakes == "split" and overridden:
             raise ConfigurationError(
                 "fakes='split' shares batches inside this package's pair losses; a module that overrides "

@@ -13,12 +13,20 @@ from mixgan_lightning.callbacks import ProgressBar, QualityCallback
 from mixgan_lightning.callbacks.progress_bar import scoring_bar
 
 
-def metrics(**logged):
-    return ProgressBar().get_metrics(SimpleNamespace(callback_metrics=logged), None)
+def metrics(in_the_bar=(), **logged):
+    trainer = SimpleNamespace(callback_metrics=logged, progress_bar_metrics={name: logged[name] for name in in_the_bar})
+    return ProgressBar().get_metrics(trainer, None)
 
 
 def test_nothing_is_shown_before_anything_is_logged():
     assert metrics() == {}
+
+
+def test_without_a_payoff_the_first_two_of_the_users_own_are_shown():
+    own = {"loss_d": torch.tensor(1.23456), "loss_g": 2, "fid": 3.0, "hidden": 4.0}
+    assert metrics(["loss_d", "loss_g", "fid"], **own) == {"loss_d": "1.23", "loss_g": "2"}
+    payoff = {log_names.PAYOFF_VALUE: torch.tensor(-1.5)}
+    assert metrics(["loss_d"], **own, **payoff) == {"payoff": "-1.5"}
 
 
 @pytest.mark.parametrize(("value", "shown"), [(-1.386294, "-1.39"), (0.0, "0"), (-123456.0, "-1.23e+05")])

@@ -14,12 +14,14 @@ from mixgan_lightning.evaluation.bar import Progress, bar, unseen
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's Rich bar with one short metric, the payoff's value, that fits into 80 columns."""
+    """Lightning's Rich bar with the payoff's value, or two of an unmodified GAN's own, which fit into 80 columns."""
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """w_uᵀ F w_v, as last logged."""
+        """w_uᵀ F w_v, as last logged; without one the first two that the user logged with ``prog_bar=True``."""
         payoff = trainer.callback_metrics.get(log_names.PAYOFF_VALUE)
-        return {} if payoff is None else {"payoff": f"{float(payoff):.3g}"}
+        if payoff is not None:
+            return {"payoff": f"{float(payoff):.3g}"}
+        return {name: f"{float(value):.3g}" for name, value in list(trainer.progress_bar_metrics.items())[:2]}
 
 
 @contextmanager
