@@ -74,8 +74,12 @@ def points(labels=None):
     return DataLoader(TensorDataset(x, labels), batch_size=BATCH, shuffle=True)
 
 
-def pair(n_in, n_hidden=5):
-    return nn.Sequential(nn.Linear(n_in, n_hidden), nn.Tanh(), nn.Linear(n_hidden, 2)), nn.Linear(2, 1)
+class Points(pl.LightningDataModule):
+    def train_dataloader(self):
+        return points()
+
+    def val_dataloader(self):
+        return points()
 
 
 # ---------------------------------------------------------------------------------------- laws of the noise
@@ -294,6 +298,17 @@ class Annealed(Plain):
         if self.global_step < 4:
             x = x + 0.1 * torch.randn_like(x)
         super().training_step((x, labels), batch_idx)
+
+
+class OptimizersOfInit(Learning):
+    """Its optimisers are made once."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = super().configure_optimizers()
+
+    def configure_optimizers(self):
+        return self.made
 
 
 class SetsItsScaleLater(Plain):
