@@ -116,6 +116,7 @@ class GAN(nn.Module):
         self.register_buffer("like", torch.empty(0), persistent=False)  # the device and dtype of the latents
 
     like: Tensor
+    can_draw = True  # at any time: latents need no batch
 
     def images(self, batch: Any) -> Tensor:
         """The real images of a batch, (N, *sample shape). Override where they stand elsewhere."""

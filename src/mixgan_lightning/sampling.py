@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import itemgetter
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -127,7 +127,7 @@ class Sampler:
             rows = (components == i).nonzero().flatten()
             if not len(rows):
                 continue
-            mine = tree_map_only(Tensor, itemgetter(rows), latents)
+            mine = tree_map_only(Tensor, partial(_rows, rows), latents)
             made = self.gan.generate(generator, mine, Conditions(None, None if labels is None else labels[rows]))
             if images is None:
                 images = made.new_empty(len(components), *made.shape[1:])
@@ -143,6 +143,11 @@ class Sampler:
             given = None if labels is None else _padded(labels[start : start + CHUNK])
             draw = self.chunk(seed, index, given, component)
             yield draw.images[: n - start], draw.components[: n - start]
+
+
+def _rows(rows: Tensor, latents: Tensor) -> Tensor:
+    """These samples' part; a single number is everybody's."""
+    return latents[rows] if latents.ndim else latents
 
 
 def _padded(labels: Tensor) -> Tensor:

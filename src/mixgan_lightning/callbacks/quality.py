@@ -120,7 +120,8 @@ class QualityCallback(pl.Callback):
             DataError: when a measure needs real data and there is no datamodule with them; when features do not fit.
         """
         self.observe(datamodule, module.gan.images, module.gan.like.device, shown=shown)
-        self.scoring.check(DrawnSamples(module.sampler, 2, self.seed))
+        if module.gan.can_draw:
+            self.scoring.check(DrawnSamples(module.sampler, 2, self.seed))
 
     def observe(
         self, datamodule: Any, images: Callable[[Any], Tensor], device: torch.device, *, shown: bool = True

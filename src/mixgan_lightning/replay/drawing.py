@@ -1,124 +1,139 @@
-"""What a batch looks like without its data, and the arguments that a generator is called with."""
+"""How samples of an unmodified GAN are drawn: as its own step draws them.
+
+In a rehearsal of the step, the first call of a generator's network that gives what looks like the data, and whose
+arguments do not depend on them, tells how. A sample is drawn by rehearsing the step again, on a made-up batch of any
+length and up to that call. Where the generator is one network, the call's arguments are the latents, whatever their law
+and shape, labels included; where several networks work together, each component rehearses from the same random state.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten, treespec_dumps, treespec_loads
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
-from mixgan_lightning.errors import DataError
-
-MOST_CLASSES = 100_000  # larger whole numbers are indices or hashes
-
-
-@dataclass
-class Leaf:
-    """One entry of a batch: a tensor of rows (``shape`` of a row), or any other value."""
-
-    shape: list[int] | None
-    dtype: str | None = None
-    labels: bool = False
-    value: Any = None
-
-    @classmethod
-    def of(cls, entry: Any, n: int) -> Leaf:
-        """What is worth knowing of an entry of a batch of n rows."""
-        if not isinstance(entry, Tensor) or entry.ndim == 0 or len(entry) != n:
-            return cls(None, value=entry if isinstance(entry, str | int | float | bool) else None)
-        dtype = str(entry.dtype).removeprefix("torch.")
-        whole = not (entry.is_floating_point() or entry.is_complex() or entry.dtype == torch.bool)
-        labels = whole and entry.numel() == n and 0 <= int(entry.min()) <= int(entry.max()) < MOST_CLASSES
-        return cls(list(entry.shape[1:]), dtype, labels)
-
-    def made(self, n: int, labels: Tensor, device: torch.device, data: float) -> Any:
-        """n rows: the labels, or this value everywhere."""
-        if self.shape is None:
-            return self.value
-        dtype = getattr(torch, str(self.dtype))
-        if self.labels:
-            return labels.to(device, dtype).reshape(n, *self.shape)
-        return torch.full((n, *self.shape), data, device=device).to(dtype)
+from mixgan_lightning.errors import GANError
+from mixgan_lightning.replay.players import PLAYERS, Casting
+from mixgan_lightning.replay.rehearsal import Arguments, Call
 
 
-@dataclass
-class Template:
-    """What a batch looks like, without its data, and how often each label was seen; plain enough for a checkpoint."""
+@dataclass(frozen=True)
+class Script:
+    """What all components rehearse alike."""
 
-    structure: str
-    leaves: list[Leaf]
-    sample_shape: list[int]
-    first_counts: list[int]  # of the labels in the batch that it was made from
-    label_counts: list[int] = field(default_factory=list)  # of those trained on
-
-    @classmethod
-    def of(cls, batch: Any) -> Template:
-        """From a batch."""
-        leaves, structure = tree_flatten(batch)
-        n = rows_of(batch)
-        found = cls(treespec_dumps(structure), [Leaf.of(leaf, n) for leaf in leaves], [*images_in(batch).shape[1:]], [])
-        labels = found.labels(batch)
-        found.first_counts = [] if labels is None else torch.bincount(labels.long().cpu()).tolist()
-        return found
-
-    @classmethod
-    def loaded(cls, saved: dict[str, Any]) -> Template:
-        """From a checkpoint."""
-        return cls(**saved | {"leaves": [Leaf(**leaf) for leaf in saved["leaves"]]})
-
-    def saved(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return asdict(self)
-
-    @property
-    def frequencies(self) -> list[int]:
-        """How often each label was seen; before training, in the first batch."""
-        return self.label_counts or self.first_counts
-
-    def count(self, counts: Sequence[int]) -> None:
-        """More labels were seen."""
-        self.label_counts += [0] * (len(counts) - len(self.label_counts))
-        for label, count in enumerate(counts):
-            self.label_counts[label] += count
-
-    def batch(self, n: int, labels: Tensor, device: torch.device, data: float = 0.0) -> Any:
-        """A batch of n rows with these labels and, in place of data, one value."""
-        rows = [leaf.made(n, labels, device, data) for leaf in self.leaves]
-        return tree_unflatten(rows, treespec_loads(self.structure))
-
-    def labels(self, batch: Any) -> Tensor | None:
-        """The labels of a batch: its first small whole number a row, where it has one."""
-        entries = tree_flatten(batch)[0]
-        found = [entry for leaf, entry in zip(self.leaves, entries, strict=False) if leaf.labels]
-        return found[0].flatten() if found else None
+    seed: int
+    n: int
+    labels: Tensor
 
 
-class Arguments(NamedTuple):
-    """What a network was called with."""
+class Rows(NamedTuple):
+    """Some samples of a script."""
 
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    script: Script
+    rows: Tensor
 
 
-def images_in(batch: Any) -> Tensor:
-    """The images of a batch of any structure: its first tensor of floating-point numbers, or its first tensor.
+@dataclass(frozen=True)
+class Way:
+    """How samples are drawn: by the call of this path ("": of the module itself) that is the turn-th in a step."""
+
+    path: str
+    turn: int
+    by_arguments: bool  # one network makes the samples of arguments that have rows
+    conditional: bool  # whether the samples depend on the labels
+    classes: int
+
+    def gives(self, made: Sequence[Call]) -> list[Call]:
+        """The calls that give samples: that one and the later ones of its path."""
+        return [call for call in made if call.path == self.path][self.turn :]
+
+    def enough(self, n: int) -> Callable[[list[Call]], bool]:
+        """Whether the calls so far give n samples: a step may make its fakes in parts."""
+        return lambda made: sum(len(call.output) for call in self.gives(made)) >= n
+
+
+Rehearsed = Callable[[float, int], list[Call]]  # (what stands for data, what label) -> the calls of a step
+
+
+def find_way(rehearsed: Rehearsed, casting: Casting, sample_shape: list[int], classes: int) -> Way:
+    """Look for the call that gives samples, in rehearsals that are alike but for data or labels.
 
     Raises:
-        DataError: where there is no tensor.
+        GANError: where there is none.
     """
-    tensors = [leaf for leaf in tree_flatten(batch)[0] if isinstance(leaf, Tensor)]
-    floating = [tensor for tensor in tensors if tensor.is_floating_point()]
-    if not tensors:
-        raise DataError(f"expected batches that hold a tensor, got {type(batch).__name__} without one")
-    return (floating or tensors)[0]
+    blind, other, relabelled = rehearsed(0.0, 0), rehearsed(0.5, 0), rehearsed(0.0, 1)
+    found = _candidates(blind, other, casting, sample_shape)
+    fed = [k for k in found if _feeds(blind[k], blind, casting.networks[PLAYERS[1]])]
+    last = [k for k in found if not any(_holds(blind[other].arguments, blind[k].output) for other in found)]
+    if not found:
+        raise GANError(f"cannot draw samples of this GAN: {_why_not(blind, sample_shape)}")
+    k = min(fed or last or found, key=lambda k: (not blind[k].path, k))  # a network's call before the module's own
+    call = blind[k]
+    alike = k < len(relabelled) and equal_trees(call.arguments, relabelled[k].arguments)
+    networks = (*casting.networks[PLAYERS[0]], *casting.parameters[PLAYERS[0]])
+    has_rows = any(isinstance(leaf, Tensor) and _is_rows(leaf, call) for leaf in tree_leaves(call.arguments))
+    return Way(
+        path=call.path,
+        turn=sum(earlier.path == call.path for earlier in blind[:k]),
+        by_arguments=networks == (call.path,) and has_rows,
+        conditional=classes > 1 and not (alike and torch.equal(call.output, relabelled[k].output)),
+        classes=classes,
+    )
 
 
-def rows_of(batch: Any) -> int:
-    """How many samples a batch holds."""
-    return len(images_in(batch))
+def _candidates(blind: list[Call], other: list[Call], casting: Casting, sample_shape: list[int]) -> list[int]:
+    """The calls of the generator's networks, or of the module, that give what looks like the data, and not by them."""
+    of_d = casting.networks[PLAYERS[1]]
+    return [
+        k
+        for k, (call, counterpart) in enumerate(zip(blind, other, strict=False))
+        if call.path not in of_d
+        and list(call.output.shape[1:]) == sample_shape
+        and (call.path, call.output.shape) == (counterpart.path, counterpart.output.shape)
+        and equal_trees(call.arguments, counterpart.arguments)
+        and torch.equal(call.output, counterpart.output)
+    ]
+
+
+def _feeds(call: Call, made: list[Call], discriminators: Sequence[str]) -> bool:
+    """Whether a discriminator's network is called with what the call gave."""
+    return any(_holds(each.arguments, call.output) for each in made if each.path in discriminators)
+
+
+def _holds(arguments: Arguments, output: Tensor) -> bool:
+    """Whether the output, or a view of it, is among the arguments."""
+    place = output.untyped_storage().data_ptr()
+    leaves = (leaf for leaf in tree_leaves(arguments) if isinstance(leaf, Tensor))
+    return any(leaf.untyped_storage().data_ptr() == place for leaf in leaves)
+
+
+def _why_not(calls: list[Call], sample_shape: list[int]) -> str:
+    shapes = sorted({str(tuple(call.output.shape[1:])) for call in calls})
+    return (
+        "its step must call its generator's network, or the module itself, with arguments that are not made of the "
+        f"data, and get samples of the data's shape {tuple(sample_shape)}; its calls gave "
+        + (", ".join(shapes) or "nothing")
+    )
+
+
+def _is_rows(leaf: Tensor, call: Call) -> bool:
+    return leaf.ndim > 0 and len(leaf) == len(call.output)
+
+
+def joined(calls: Sequence[Call], n: int) -> Arguments:
+    """The arguments of the first n samples, without gradients."""
+    leaves = [tree_flatten(call.arguments)[0] for call in calls]
+    rows = [
+        torch.cat([part.detach() for part in parts])[:n]
+        if isinstance(parts[0], Tensor) and _is_rows(parts[0], calls[0])
+        else parts[0]
+        for parts in zip(*leaves, strict=True)
+    ]
+    return tree_unflatten(rows, tree_flatten(calls[0].arguments)[1])
 
 
 def equal_trees(a: Any, b: Any) -> bool:
@@ -131,13 +146,3 @@ def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.shape == b.shape and torch.equal(a, b)
     return type(a) is type(b) and a == b
-
-
-def joined(draws: Sequence[Arguments], n: int) -> Arguments:
-    """The first n rows of several draws, without gradients."""
-    leaves = [tree_flatten(draw)[0] for draw in draws]
-    rows = [
-        torch.cat([part.detach() for part in parts])[:n] if isinstance(parts[0], Tensor) and parts[0].ndim else parts[0]
-        for parts in zip(*leaves, strict=True)
-    ]
-    return tree_unflatten(rows, tree_flatten(draws[0])[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -132,12 +132,19 @@ class Game:
             return
         self._training = self.module.training
         if self._training:
-            for part, mode in self._modes:
+            for part, mode in self._modes or self._real_modes():
                 part.training = mode
         else:
             self._modes = [(part, part.training) for pair in self.pairs for part in pair.view.modules()]
             for pair in self.pairs:
                 pair.view.eval()
+
+    def _real_modes(self) -> Iterator[tuple[nn.Module, bool]]:
+        """For pairs that were made while evaluating: the modes of the modules that they are copies of."""
+        for pair in self.pairs:
+            with pair.hosts.whole(pair.i) as host:
+                modes = {name: part.training for name, part in host.named_modules()}
+            yield from ((part, modes[name]) for name, part in pair.view.named_modules() if name in modes)
 
 
 BRANCHES = (

@@ -16,11 +16,11 @@ from mixgan_lightning import log_names
 from mixgan_lightning.errors import CheckpointError, ConfigurationError
 from mixgan_lightning.optimizers import parse
 from mixgan_lightning.replay.game import Game
-from mixgan_lightning.replay.joint import JointOptimizers, configure
+from mixgan_lightning.replay.hosts import lightning_base
+from mixgan_lightning.replay.joint import JointOptimizers
 from mixgan_lightning.replay.pair import Pair
 from mixgan_lightning.replay.replayed_gan import ReplayedGAN
 from mixgan_lightning.replay.styles import OptimizerIdx, TwoLosses, call, style_of
-from mixgan_lightning.replay.view import lightning_base
 from mixgan_lightning.schedule import as_schedule
 
 STEPS = ("validation_step", "test_step")
@@ -50,13 +50,7 @@ BY_THE_FIRST = (  # of the modules: data are the same for all
     "on_after_batch_transfer",
     "configure_callbacks",
 )
-GONE = (
-    "training_epoch_end",
-    "validation_epoch_end",
-    "test_epoch_end",
-    "on_epoch_end",
-    "on_epoch_start",
-)  # with Lightning 1
+LIGHTNING_1 = ("training_epoch_end", "validation_epoch_end", "test_epoch_end", "on_epoch_end", "on_epoch_start")
 
 
 class Replay:
@@ -76,8 +70,9 @@ class Replay:
         self.module, self.gan = module, gan
         schedule = as_schedule(1 if n_critic is None else n_critic)
         returned = gan.hosts.configured[0].returned
-        gan.style = style_of(gan.hosts[0], schedule, lambda: self.module.played, returned)
+        gan.style = style_of(gan.hosts[0], schedule, returned)
         _check_options(gan, fakes, n_critic)
+        self._attached = False
         self._game: Game | None = None
         self._joint: JointOptimizers | None = None
         kind = type(gan.hosts[0])
@@ -87,19 +82,21 @@ class Replay:
         for name in BY_THE_FIRST:
             if overrides(kind, name):
                 module.__dict__[name] = partial(self.first_module, name)
-        gone = [name for name in GONE if callable(getattr(kind, name, None))]
+        gone = [name for name in LIGHTNING_1 if callable(getattr(kind, name, None))]
         if gone:
             rank_zero_warn(f"{kind.__name__}.{gone[0]}: Lightning 2 has no such hook, and it is not called")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Replay:
-        """Of a copied mixture (averaged weights): it does not train."""
-        return memo.get(id(self.module), self.module).__dict__.get("replay", self)
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy makes pairs of its own, when it trains."""
+        return self.__dict__ | {"_game": None, "_joint": None, "_attached": False}
 
     # ---------------------------------------------------------------------------------------- the steps
 
     def configure_optimizers(self) -> Any:
         """The first module's own return value, its optimisers extended to all components."""
-        self._joint, returned = configure(self.module, self.gan.hosts, self.module.log_probability_lr)
+        self.gan.hosts.attach(self.module.trainer)
+        returned = self.gan.hosts.configure()
+        self._joint = JointOptimizers(self.module, self.gan.hosts, self.module.log_probability_lr)
         if self._game is not None:
             self._game.joint = self._joint
         if isinstance(self.gan.style, OptimizerIdx):  # Lightning 2 does not know frequencies, nor steps schedulers
@@ -121,16 +118,18 @@ class Replay:
         self._step_lightning_1_schedulers("epoch", self.module.trainer.current_epoch + 1)
 
     def _step_lightning_1_schedulers(self, interval: str, count: int) -> None:
-        if isinstance(self.gan.style, OptimizerIdx):
-            for own in parse(self.gan.hosts.configured[0].returned):
+        configured = self.gan.hosts.configured[0]
+        if isinstance(self.gan.style, OptimizerIdx) and configured.schedulers:
+            for own in parse(configured.returned):
                 own.step_scheduler(interval, count, self.module.trainer.callback_metrics)
 
     # ---------------------------------------------------------------------------------------- the hooks
 
     def setup(self, stage: str) -> None:
         """The user's ``setup`` on every module."""
+        self._attached = False
+        self.gan.hosts.attach(self.module.trainer)
         for k, host in enumerate(self.gan.hosts):
-            host.__dict__["_trainer"] = self.gan.trainer = self.module.trainer
             if overrides(type(host), "setup"):
                 with self.gan.hosts.whole(k):
                     call(host.setup, stage)
@@ -142,13 +141,15 @@ class Replay:
             sizes = len(self.module.generators), len(self.module.discriminators)
             pairs = [Pair(hosts, i, j) for i in range(sizes[0]) for j in range(sizes[1])]
             self._game = Game(pairs, self._joint or JointOptimizers(self.module, hosts, None), self.module)
+            self.gan.living = [pairs[0].view]
         for pair in self._game.pairs:
-            pair.attach(self.module.trainer)
+            pair.attach(self.module.trainer, self.module.played)
+        self._attached = True
 
     @property
     def game(self) -> Game:
         """All pairs; made when first needed, when the networks are where they will be used."""
-        if self._game is None or self._game.pairs[0].trainer is None:
+        if not self._attached:
             self.start()
         assert self._game is not None
         return self._game
@@ -189,7 +190,7 @@ class Replay:
         with self._living(k) as module:
             own = {"state_dict": module.state_dict()}
             module.on_save_checkpoint(own)
-        del own["state_dict"]
+        own.pop("state_dict", None)
         _check_plain(own, type(module).__name__)
         return own
 

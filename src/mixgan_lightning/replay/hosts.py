@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableSequence, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FunctionType, SimpleNamespace
 from typing import Any, NamedTuple, Self
@@ -47,13 +47,6 @@ class Networks(nn.Module):
             self.register_parameter(path.replace(".", "_"), parameter)
 
 
-class Kept(list[Any]):
-    """Of each host something that copies of the mixture share with it, rather than copy."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
-        return self
-
-
 class Hosts(nn.ModuleList):
     """The user's modules. In a mixture their networks belong to its components: each host has None in their place.
 
@@ -72,17 +65,22 @@ class Hosts(nn.ModuleList):
     def __init__(self, built: Sequence[nn.Module], share: Sequence[str], players: Sequence[str] | None) -> None:
         super().__init__(built)
         _check_closures(built[0])
-        self.shared = Kept(_share(built, share))
+        self.shared = _share(built, share)
         self._shared_modules = [name for name in share if isinstance(getattr(built[0], name), nn.Module)]
         with own_stream(torch.device("cpu"), seed=0):  # a factory's draws go on as if nothing had happened between
-            self.configured: MutableSequence[Configured] = Kept(self._trial(host) for host in built)
+            self.configured = [self._trial(host) for host in built]
         self.casting: Casting = cast(built[0], self.configured[0].groups, players)
         _check_shared_is_rest(self.casting, share)
-        self.kept: Sequence[dict[str, dict[str, Any]]] = Kept(self._own_networks(host) for host in built)
+        self.kept = [self._own_networks(host) for host in built]
+
+    def attach(self, trainer: Any) -> None:
+        """Let LightningModules know their Trainer."""
+        for host in self:
+            _attach(host, trainer)
 
     def _trial(self, host: nn.Module) -> Configured:
         """The host's optimisers, before there is a Trainer."""
-        host.__dict__["_trainer"] = STAND_IN
+        _attach(host, STAND_IN)
         try:
             return Configured.by(host)
         except GANError:
@@ -93,7 +91,7 @@ class Hosts(nn.ModuleList):
                 "before there is a Trainer, to see which optimiser holds which network)"
             ) from error
         finally:
-            host.__dict__["_trainer"] = None
+            _attach(host, None)
 
     def _own_networks(self, host: nn.Module) -> dict[str, dict[str, Any]]:
         try:
@@ -115,11 +113,32 @@ class Hosts(nn.ModuleList):
         own = self.kept[k][player]
         networks = {path: own[path] for path in self.casting.networks[player]}
         parameters = {path: own[path] for path in self.casting.parameters[player]}
-        return next(iter(networks.values())) if len(own) == len(networks) == 1 else Networks(networks, parameters)
+        whole = next(iter(networks.values())) if len(own) == len(networks) == 1 else Networks(networks, parameters)
+        whole.__dict__["host_index"] = k  # to find its host again from the component, or a copy of it
+        return whole
 
-    def network(self, component: nn.Module, path: str) -> nn.Module:
-        """The network of that path in a component."""
+    def part(self, component: nn.Module, path: str) -> Any:
+        """The network, or the loose parameter, of that path in a component."""
         return getattr(component, path.replace(".", "_")) if isinstance(component, Networks) else component
+
+    def stand_ins(self, ks: Iterable[int], stage: Any) -> dict[int, Any]:
+        """For optimisers and schedulers that these hosts may hold themselves, the stage's, by id."""
+        known: dict[int, Any] = {}
+        for configured in (self.configured[k] for k in ks):
+            known |= {id(real): own for real, own in zip(configured.optimizers, stage.optimizers, strict=True)}
+            reals = [config["scheduler"] for config in configured.schedulers]
+            known |= {id(real): own for real, own in zip(reals, stage.schedulers, strict=True)}
+        return known
+
+    def configure(self) -> Any:
+        """Ask every host for its optimisers; returns what the first one gave."""
+        for k, before in enumerate(self.configured):
+            with self.whole(k) as host:
+                now = Configured.by(host)
+            same = [a is b for a, b in zip(now.optimizers, before.optimizers, strict=True)]
+            groups = [old if kept else new for kept, old, new in zip(same, before.groups, now.groups, strict=True)]
+            self.configured[k] = now._replace(groups=groups)  # those made once have been joined by others' parameters
+        return self.configured[0].returned
 
     def release(self) -> None:
         """Take all networks out of all hosts, and what is shared out of all but the first."""
@@ -163,6 +182,7 @@ class Configured(NamedTuple):
     optimizers: list[Optimizer]
     groups: list[list[list[Parameter]]]  # each optimiser's parameter groups, before others' parameters join them
     schedulers: list[dict[str, Any]]  # Lightning's dictionaries
+    kept: dict[str, Any]  # the attributes that it set on the way: optimisers, schedulers
 
     @classmethod
     def by(cls, host: nn.Module) -> Self:
@@ -176,10 +196,22 @@ class Configured(NamedTuple):
             raise GANError(
                 f"{type(host).__name__}: expected a method configure_optimizers() that returns the players' optimisers"
             )
+        before = dict(vars(host))
         returned = configure()
+        kept = {name: value for name, value in vars(host).items() if value is not before.get(name)}
         optimizers = [own.optimizer for own in parse(returned)]
         groups = [[list(group["params"]) for group in optimizer.param_groups] for optimizer in optimizers]
-        return cls(returned, optimizers, groups, schedulers_in(returned))
+        return cls(returned, optimizers, groups, schedulers_in(returned), kept)
+
+
+def lightning_base(kind: type) -> type | None:
+    """The LightningModule among a class's bases, of `pytorch_lightning` or of `lightning`."""
+    return next((base for base in kind.__mro__ if base.__name__ == "LightningModule"), None)
+
+
+def _attach(host: nn.Module, trainer: Any) -> None:
+    if lightning_base(type(host)) is not None:
+        host.__dict__["_trainer"] = trainer  # the other package's setter would look at its class
 
 
 def _share(hosts: Sequence[nn.Module], names: Sequence[str]) -> list[Any]:

@@ -16,7 +16,7 @@ from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.optimizers import add_log_probabilities, scale_log_probabilities, without_log_probabilities
 from mixgan_lightning.payoff import expectation
 from mixgan_lightning.processes import average_gradients
-from mixgan_lightning.replay.hosts import Configured, Hosts
+from mixgan_lightning.replay.hosts import Hosts
 from mixgan_lightning.replay.losses import Loss
 from mixgan_lightning.replay.pair import Pair
 from mixgan_lightning.replay.players import PLAYERS
@@ -41,7 +41,7 @@ class JointOptimizers:
         self._pending: dict[str, list[dict[int, Loss]]] = {}
         for k, player in enumerate(hosts.casting.players):
             mixture = self.mixture(player)
-            _extend(self.optimizers[k], [host.groups[k] for host in hosts.configured[: len(mixture)]])
+            _join(self.optimizers[k], [host.groups[k] for host in hosts.configured[: len(mixture)]])
             if k in self.alpha_of:
                 add_log_probabilities(self.optimizers[k], mixture, log_probability_lr)
 
@@ -132,19 +132,11 @@ class JointOptimizers:
                 nn.utils.clip_grad_norm_(component.parameters(), module.gradient_clip)
 
 
-def configure(module: Any, hosts: Hosts, log_probability_lr: float | None) -> tuple[JointOptimizers, Any]:
-    """Ask every host for its optimisers and join them; also what the first one returned, for Lightning."""
-    for k, host in enumerate(hosts):
-        host.__dict__["_trainer"] = module.trainer
-        with hosts.whole(k):
-            hosts.configured[k] = Configured.by(host)
-    return JointOptimizers(module, hosts, log_probability_lr), hosts.configured[0].returned
-
-
-def _extend(optimizer: Optimizer, groups: Sequence[Sequence[Sequence[Parameter]]]) -> None:
-    """Add the other hosts' parameters to the first one's groups, in place."""
+def _join(optimizer: Optimizer, groups: Sequence[Sequence[Sequence[Parameter]]]) -> None:
+    """Have the first host's groups hold all hosts' parameters, in place, whatever joined them before."""
+    del optimizer.param_groups[len(groups[0]) :]  # α's, of an earlier training
     for k, group in enumerate(optimizer.param_groups):
-        group["params"].extend(p for others in groups[1:] for p in others[k])
+        group["params"][:] = [p for host in groups for p in host[k]]
         group.pop("param_names", None)  # of named_parameters(): one module's names, and there are T of each now
 
 

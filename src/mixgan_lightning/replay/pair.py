@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import StagedOptimizer, StagedScheduler, StagedTrainer
 from mixgan_lightning.replay.streams import Modes
 from mixgan_lightning.replay.view import alias, view_of
+from mixgan_lightning.schedule import Played
 
 
 class Pause(NamedTuple):
@@ -54,37 +56,32 @@ class Pair:
     def __init__(self, hosts: Hosts, i: int, j: int) -> None:
         self.hosts, self.i, self.j = hosts, i, j
         self.trainer: Any = None
+        self.played = Played()
         self.logged: list[Logged] = []
         self.output: Any = None
         self._differentiating = False
         first = hosts.configured[0]
         self.optimizers = [StagedOptimizer(self, k, real) for k, real in enumerate(first.optimizers)]
         self.schedulers = [StagedScheduler(self, config["scheduler"]) for config in first.schedulers]
-        found = view_of(hosts, i, j, self, self._stand_ins(), alias)
+        playing = {PLAYERS[0]: hosts.kept[i][PLAYERS[0]], PLAYERS[1]: hosts.kept[j][PLAYERS[1]]}
+        found = view_of(hosts, i, playing, hosts.stand_ins((i, j), self), self, alias)
         self.view: Any = found.module
         self.parameters, self.modules = found.parameters, found.modules
+        self._configured = hosts.configured[i]
         self.real_of = {id(part.own): part.real for part in found.parameters}
-        for k, player in enumerate(hosts.casting.players):
-            own = hosts.configured[i if player == PLAYERS[0] else j].groups[k]
-            self.optimizers[k].hold([[found.own_of[id(p)] for p in group] for group in own])
+        for k, optimizer in enumerate(self.optimizers):
+            optimizer.hold([[found.own_of[id(p)] for p in group] for group in hosts.configured[i].groups[k]])
 
-    def _stand_ins(self) -> dict[int, Any]:
-        """For optimisers and schedulers that the user's module holds itself, by id."""
-        known: dict[int, Any] = {}
-        for host in (self.hosts.configured[self.i], self.hosts.configured[self.j]):
-            known |= {id(real): own for real, own in zip(host.optimizers, self.optimizers, strict=True)}
-            reals = [config["scheduler"] for config in host.schedulers]
-            known |= {id(real): own for real, own in zip(reals, self.schedulers, strict=True)}
-        return known
-
-    def attach(self, trainer: Any) -> None:
+    def attach(self, trainer: Any, played: Played) -> None:
         """Play under this Trainer, with the optimisers configured last, on the parameters where they are now."""
+        self.played = played
         self.trainer = self.view.__dict__["_trainer"] = StagedTrainer(self, trainer)
         first = self.hosts.configured[0]
         for optimizer, real in zip(self.optimizers, first.optimizers, strict=True):
             optimizer.real = real
         for scheduler, config in zip(self.schedulers, first.schedulers, strict=True):
             scheduler.real = config["scheduler"]
+        self._keep_configured()
         for part in self.parameters:
             part.own.data = part.real.data
         for module in self.modules:
@@ -92,6 +89,14 @@ class Pair:
                 if buffer is not None:
                     module.own._buffers[name] = buffer.clone()
         self.view.__dict__["_device"] = getattr(self.hosts[self.i], "_device", None)
+
+    def _keep_configured(self) -> None:
+        """Hold what ``configure_optimizers`` set when it was called again, for another training."""
+        configured = self.hosts.configured[self.i]
+        if configured is not self._configured:
+            memo = self.hosts.stand_ins((self.i, self.j), self) | {id(part.real): part.own for part in self.parameters}
+            self.view.__dict__.update(copy.deepcopy(configured.kept, memo))
+            self._configured = configured
 
     @property
     def speaks(self) -> bool:

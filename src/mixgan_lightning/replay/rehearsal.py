@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import Parameter
 
-from mixgan_lightning.replay.drawing import Arguments
 from mixgan_lightning.replay.hosts import STAND_IN, Hosts
 from mixgan_lightning.replay.losses import heard
 from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import StagedOptimizer, StagedScheduler, StagedTrainer
 from mixgan_lightning.replay.styles import Style
 from mixgan_lightning.replay.view import view_of
+from mixgan_lightning.schedule import Played
+
+
+class Arguments(NamedTuple):
+    """What a network was called with."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 class Call(NamedTuple):
-    """One call of a network (its path), or of the module itself (""): its arguments and what it gave."""
+    """One call of a network (its path), or of the module itself (""), that gave a tensor."""
 
     path: str
     arguments: Arguments
-    output: Any
+    output: Tensor
 
 
 Until = Callable[[list[Call]], bool]  # whether the calls so far are enough
@@ -39,24 +45,34 @@ class Rehearsal:
     """A stage on which no step steps and no loss is differentiated.
 
     Args:
-        hosts: the user's modules; the first one rehearses, on copies of its parameters.
-        trainer: the Trainer, if there is one.
+        hosts: the user's modules.
+        k: which of them rehearses, on copies of its parameters.
+        generator: the component of a mixture that plays; None: the host's own.
+        living: the module of a pair, with what its hooks have set; None where there is none.
     """
 
     speaks = False
 
-    def __init__(self, hosts: Hosts, trainer: Any = None) -> None:
+    def __init__(
+        self, hosts: Hosts, k: int, generator: nn.Module | None = None, living: nn.Module | None = None
+    ) -> None:
         self.hosts = hosts
-        self.trainer: Any = StagedTrainer(self, STAND_IN if trainer is None else trainer)
+        self.played = Played()
+        self.trainer: Any = StagedTrainer(self, STAND_IN)
         first = hosts.configured[0]
-        self.optimizers = [StagedOptimizer(self, k, real) for k, real in enumerate(first.optimizers)]
+        self.optimizers = [StagedOptimizer(self, n, real) for n, real in enumerate(first.optimizers)]
         self.schedulers = [StagedScheduler(self, config["scheduler"]) for config in first.schedulers]
-        known: dict[int, Any] = {id(o.real): o for o in self.optimizers} | {id(s.real): s for s in self.schedulers}
-        found = view_of(hosts, 0, 0, self, known, _copy)
+        playing = dict(hosts.kept[k])
+        if generator is not None:
+            playing[PLAYERS[0]] = {path: hosts.part(generator, path) for path in playing[PLAYERS[0]]}
+        found = view_of(hosts, k, playing, hosts.stand_ins((k,), self), self, _copy)
         self.view: Any = found.module
         self.view.__dict__["_trainer"] = self.trainer
-        for optimizer, groups in zip(self.optimizers, first.groups, strict=True):
-            optimizer.hold([[found.own_of[id(p)] for p in group] for group in groups])
+        if living is not None:
+            self.view.__dict__.update({name: v for name, v in vars(living).items() if name not in vars(self.view)})
+        for n, optimizer in enumerate(self.optimizers):
+            optimizer.hold([[found.own_of[id(p)] for p in group] for group in hosts.configured[k].groups[n]])
+        self.failure: Exception | None = None
 
     def step(self, optimizer: int, *, counted: bool) -> None:
         """Nothing."""
@@ -68,32 +84,28 @@ class Rehearsal:
         """Nothing."""
 
     def calls(self, style: Style, batch: Any, until: Until = lambda made: False) -> list[Call]:
-        """The calls of the module and of the generator's networks in one batch, up to one that is enough.
+        """The calls of the networks and of the module itself in one batch, up to one that is enough.
 
-        A step that fails on the batch still tells the calls before.
+        A step that fails on the batch still tells the calls before; ``failure`` is what it raised.
         """
         made: list[Call] = []
-        paths = ["", *self.hosts.casting.networks[PLAYERS[0]]]
-        for path in paths:
-            note = partial(_note, made, path, until)
-            self.view.get_submodule(path).register_forward_hook(note, with_kwargs=True)
-        with torch.enable_grad(), heard(lambda *ignored: None), suppress(Exception, Enough):
-            style.play(self, batch, 0)
+        for path in ["", *(path for networks in self.hosts.casting.networks.values() for path in networks)]:
+            self.view.get_submodule(path).register_forward_hook(partial(_note, made, path, until), with_kwargs=True)
+        try:
+            with torch.enable_grad(), heard(lambda *ignored: None):
+                style.play(self, batch, 0)
+        except Enough:
+            pass
+        except Exception as error:
+            self.failure = error
         return made
 
 
-def _note(
-    made: list[Call],
-    path: str,
-    until: Callable[[list[Call]], bool],
-    network: nn.Module,
-    args: Any,
-    kwargs: Any,
-    output: Any,
-) -> None:
-    made.append(Call(path, Arguments(args, kwargs), output))
-    if until(made):
-        raise Enough
+def _note(made: list[Call], path: str, until: Until, network: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    if isinstance(output, Tensor):
+        made.append(Call(path, Arguments(args, kwargs), output))
+        if until(made):
+            raise Enough
 
 
 def _copy(parameter: Parameter) -> Parameter:

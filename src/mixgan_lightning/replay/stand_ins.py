@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.loggers.logger import DummyLogger
+from pytorch_lightning.utilities.types import LRSchedulerConfig
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
@@ -28,6 +29,7 @@ class Stage(Protocol):
     optimizers: list[StagedOptimizer]
     schedulers: list[StagedScheduler]
     trainer: Any
+    played: Any  # what the mixture has played so far
 
     @property
     def speaks(self) -> bool:
@@ -182,7 +184,9 @@ class StagedTrainer:
     @property
     def lr_scheduler_configs(self) -> list[Any]:
         """Lightning's, with the pair's schedulers."""
-        configs = getattr(self._real, "lr_scheduler_configs", [])
+        configs = getattr(self._real, "lr_scheduler_configs", None)
+        if configs is None:  # in a rehearsal
+            return [LRSchedulerConfig(scheduler) for scheduler in self._stage.schedulers]
         own = {id(scheduler.real): scheduler for scheduler in self._stage.schedulers}
         return [replace(config, scheduler=own[id(config.scheduler)]) for config in configs]
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from torch import nn
 
 from mixgan_lightning.errors import GANError
+from mixgan_lightning.replay.hosts import lightning_base
 from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import Stage, StagedLightningOptimizer
-from mixgan_lightning.replay.view import lightning_base
 from mixgan_lightning.schedule import Schedule
 
 
@@ -82,15 +82,14 @@ class TwoLosses:
 
     Args:
         schedule: how many generator steps follow a batch's discriminator step.
-        played: what the mixture has played so far.
     """
 
-    def __init__(self, schedule: Schedule, played: Any) -> None:
-        self.schedule, self.played = schedule, played
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
 
     def play(self, stage: Stage, batch: Any, batch_idx: int) -> None:
         self._step(stage, "discriminator", batch)
-        for _ in range(self.schedule.generator_steps(self.played())):
+        for _ in range(self.schedule.generator_steps(stage.played)):
             self._step(stage, "generator", batch)
 
     def _step(self, stage: Stage, player: str, batch: Any) -> None:
@@ -117,13 +116,12 @@ def _toggled(stage: Stage, own: Sequence[Any]) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def style_of(module: Any, schedule: Schedule, played: Any, returned: Any) -> Style:
+def style_of(module: Any, schedule: Schedule, returned: Any) -> Style:
     """How this module plays.
 
     Args:
         module: the user's.
         schedule: for a module with two loss methods.
-        played: gives what has been played so far.
         returned: by its ``configure_optimizers``.
 
     Raises:
@@ -135,7 +133,7 @@ def style_of(module: Any, schedule: Schedule, played: Any, returned: Any) -> Sty
     if lightning is not None and not module.automatic_optimization:
         return OwnStep()
     if has_two_losses(module):
-        return TwoLosses(schedule, played)
+        return TwoLosses(schedule)
     raise cannot_play(module)
 
 

@@ -11,7 +11,8 @@ from torch.nn import Parameter
 from torch.utils.data import DataLoader, Dataset
 
 from mixgan_lightning.errors import GANError
-from mixgan_lightning.replay.hosts import Hosts
+from mixgan_lightning.replay.hosts import Hosts, lightning_base
+from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import Stage
 
 BY_REFERENCE = (Dataset, DataLoader)  # never copied with a module
@@ -31,7 +32,7 @@ class View(NamedTuple):
     module: nn.Module
     parameters: list[Part]
     modules: list[Part]
-    own_of: Mapping[int, Any]  # of a parameter of the mixture, by id
+    own_of: Mapping[int, Parameter]  # the copy's parameter for each of the host's own, by id
 
 
 def alias(parameter: Parameter) -> Parameter:
@@ -40,28 +41,29 @@ def alias(parameter: Parameter) -> Parameter:
 
 
 def view_of(
-    hosts: Hosts, i: int, j: int, stage: Stage, known: Mapping[int, Any], parameter: Callable[[Parameter], Parameter]
+    hosts: Hosts,
+    i: int,
+    playing: Mapping[str, Mapping[str, Any]],
+    known: Mapping[int, Any],
+    stage: Stage,
+    parameter: Callable[[Parameter], Parameter],
 ) -> View:
-    """Host i's module with generator i and discriminator j.
+    """Host i's module with these networks in place of its own.
 
     Args:
         hosts: the user's modules.
-        i: generator, and all that is no player's.
-        j: discriminator.
-        stage: where it will play.
+        i: the host that gives all that is no player's.
+        playing: by player and path, the networks (and loose parameters) that play.
         known: what stands in for objects that the module may hold, by id: optimisers, schedulers.
+        stage: where it will play.
         parameter: makes the view's own parameter from the mixture's.
     """
     with hosts.whole(i) as host:
         memo: dict[int, Any] = dict(known) | {id(each): each for each in _by_reference(hosts, host)}
-        parameters = [*_copy_discriminator(hosts, i, j, memo, parameter)]
-        done = {id(part.real) for part in parameters}
-        of_d = {id(module) for own in hosts.kept[i]["discriminator"].values() for module in _modules(own)}
-        for p in (*host.parameters(), *hosts.kept[i]["generator"].values()):
-            if isinstance(p, Parameter) and id(p) not in memo and id(p) not in done:
-                memo[id(p)] = parameter(p)
-                parameters.append(Part(p, memo[id(p)], "generator"))
-                done.add(id(p))
+        parameters = [part for player in PLAYERS for part in _copied(hosts.kept[i], playing, player, memo, parameter)]
+        rest = [p for p in host.parameters() if id(p) not in memo]
+        memo |= {id(p): parameter(p) for p in rest}
+        parameters += [Part(p, memo[id(p)], PLAYERS[0]) for p in rest]
         _detach_derived(host.modules(), memo)
         try:
             module = copy.deepcopy(host, memo)
@@ -71,15 +73,16 @@ def view_of(
                 "attribute that holds it in share=(…,), and all pairs use the same one"
             ) from error
         _check_follows(module, host, parameters, hosts)
-        modules = [Part(m, memo[id(m)], "generator") for m in host.modules() if id(m) not in of_d and id(m) in memo]
+        players = {id(m) for own in hosts.kept[i].values() for part in own.values() for m in _modules(part)}
+        modules = [Part(m, memo[id(m)], PLAYERS[0]) for m in host.modules() if id(m) not in players]
+        own_of = {id(p): memo[id(p)] for p in host.parameters()}
     modules += [
-        Part(m, memo[id(m)], "discriminator")
-        for part in hosts.kept[j]["discriminator"].values()
-        for m in _modules(part)
+        Part(m, memo[id(m)], player) for player in PLAYERS for p in playing[player].values() for m in _modules(p)
     ]
-    modules = [part for part in modules if part.real is not part.own and part.real._buffers]
     _enter(module, stage)
-    return View(module, parameters, modules, {id(part.real): part.own for part in parameters})
+    return View(
+        module, parameters, [part for part in modules if part.real is not part.own and part.real._buffers], own_of
+    )
 
 
 def _check_follows(module: nn.Module, host: nn.Module, parameters: list[Part], hosts: Hosts) -> None:
@@ -93,21 +96,25 @@ def _check_follows(module: nn.Module, host: nn.Module, parameters: list[Part], h
         )
 
 
-def _copy_discriminator(
-    hosts: Hosts, i: int, j: int, memo: dict[int, Any], parameter: Callable[[Parameter], Parameter]
-) -> Iterable[Part]:
-    """Copy D_j, and have every reference of host i to its own discriminator lead to that copy."""
-    parts: dict[int, Part] = {}
-    for path, other in hosts.kept[j]["discriminator"].items():
-        own = hosts.kept[i]["discriminator"][path]
+def _copied(
+    own: Mapping[str, Mapping[str, Any]],
+    playing: Mapping[str, Mapping[str, Any]],
+    player: str,
+    memo: dict[int, Any],
+    parameter: Callable[[Parameter], Parameter],
+) -> list[Part]:
+    """Copy what plays, and have every reference to the host's own networks lead to the copy."""
+    parts: list[Part] = []
+    for path, other in playing[player].items():
         for p in other.parameters() if isinstance(other, nn.Module) else [other]:
-            memo[id(p)] = memo.get(id(p)) if id(p) in parts else parameter(p)
-            parts[id(p)] = Part(p, memo[id(p)], "discriminator")
+            if id(p) not in memo:
+                memo[id(p)] = parameter(p)
+                parts.append(Part(p, memo[id(p)], player))
         _detach_derived(_modules(other), memo)
         copy.deepcopy(other, memo)
-        for a, b in zip(_everything(own), _everything(other), strict=True):
+        for a, b in zip(_everything(own[player][path]), _everything(other), strict=True):
             memo[id(a)] = memo[id(b)]
-    return parts.values()
+    return parts
 
 
 def _modules(part: Any) -> Iterable[nn.Module]:
@@ -139,11 +146,6 @@ def _enter(module: nn.Module, stage: Stage) -> None:
     lightning = lightning_base(type(module))
     if lightning is not None:
         module.__class__ = _staged_class(type(module), lightning)
-
-
-def lightning_base(kind: type) -> type | None:
-    """The LightningModule among a class's bases, of `pytorch_lightning` or of `lightning`."""
-    return next((base for base in kind.__mro__ if base.__name__ == "LightningModule"), None)
 
 
 _STAGED: dict[type, type] = {}
