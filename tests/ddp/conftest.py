@@ -11,6 +11,7 @@ import torch
 
 HERE = Path(__file__).parent
 PATIENCE = 240  # seconds; a hang fails
+PARTS = ("scored", "trained", "replayed")
 
 
 class Found(dict):
@@ -41,8 +42,8 @@ def alone_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def alone(worker, alone_folder):
     """What one process finds, this one."""
-    found, scored, trained = worker["found"], worker["scored"].CHECKS, worker["trained"].CHECKS
-    return Found(found(scored) | found(trained, alone_folder, None))
+    found, scored, trained, replayed = worker["found"], *(worker[name].CHECKS for name in PARTS)
+    return Found(found(scored) | found(trained, alone_folder, None) | found(replayed, alone_folder, None))
 
 
 @pytest.fixture(scope="session")

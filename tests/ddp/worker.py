@@ -7,6 +7,7 @@ import traceback
 from datetime import timedelta
 from pathlib import Path
 
+import replayed
 import scored
 import torch
 import trained
@@ -36,8 +37,11 @@ if __name__ == "__main__":
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     join(rank, world, folder / "store", patience=60)
-    torch.save(found(scored.CHECKS) | found(trained.CHECKS, folder, other), folder / f"{rank}.pt")
+    checks = found(scored.CHECKS) | found(trained.CHECKS, folder, other) | found(replayed.CHECKS, folder, other)
+    torch.save(checks, folder / f"{rank}.pt")
     distributed.destroy_process_group()
     if world == 2:  # last: afterwards the processes are out of step
-        join(rank, world, folder / "second store", patience=20)
-        torch.save(trained.one_fails(folder), folder / f"{rank}.failed.pt")
+        for name, fails in (("failed", trained.one_fails), ("replay_failed", replayed.one_fails)):
+            join(rank, world, folder / f"store of {name}", patience=20)
+            torch.save(fails(folder), folder / f"{rank}.{name}.pt")
+            distributed.destroy_process_group()  # which lets go of one that waits
