@@ -148,7 +148,7 @@ def test_a_gan_that_does_not_look_at_labels_refuses_them(trained):
 # ---------------------------------------------------------------------------------------- the same images
 
 
-DRAWABLE = [name for name in ZOO if name not in ("noise in the batch", "vae", "cyclegan", "schedulers")]
+DRAWABLE = [name for name in ZOO if name not in ("noise in the batch", "vae", "cyclegan")]
 
 
 @pytest.mark.parametrize("name", DRAWABLE)
