@@ -5,7 +5,7 @@ import torch
 
 from mixgan_lightning import log_names
 
-GAMES = ["sgd", "adam", "untoggled", "optimizer_idx"]
+GAMES = ["sgd", "adam", "untoggled", "optimizer_idx", "two losses"]
 
 
 def largest(one, other):
