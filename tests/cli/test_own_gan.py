@@ -270,3 +270,54 @@ def test_images_of_ones_own_data_need_it_to_be_compared(tiny_train, mixgan_evalu
     assert tiny_train("gan=custom", "gan._target_=mine.WithData", "data=none", "mixture.size=2").code == 0
     ran = mixgan_evaluate("ckpt_path=run/checkpoints/last.ckpt", "data=none", "callbacks/quality=digits", "device=cpu")
     assert "data=none: expected the data that the samples are compared with" in one_line(ran, "mixgan-evaluate")
+
+
+CONDITIONAL = """
+from mine import *
+
+
+class Conditional(MyGAN):
+    def __init__(self):
+        super().__init__()
+        self.generator = nn.Sequential(nn.Linear(4 + 10, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
+        self.labels = None
+
+    def forward(self, z):
+        return self.generator(torch.cat([z, F.one_hot(self.labels, 10)], dim=1))
+
+    def training_step(self, batch, batch_idx):
+        self.labels = batch[1]
+        super().training_step(batch, batch_idx)
+
+
+class FromImages(MyGAN):
+    '''Its fakes are made of the data, as those of image-to-image GANs.'''
+
+    def forward(self, z):
+        return super().forward(self.real[:, :4])
+
+    def training_step(self, batch, batch_idx):
+        self.real = batch[0].flatten(1)
+        super().training_step(batch, batch_idx)
+"""
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_results_are_of_the_labels_in_the_checkpoint(seed, tiny_train, mixgan_evaluate, tmp_path):
+    """What a run says of a conditional GAN is what its checkpoint scores: labels as often as in all of the training."""
+    (tmp_path / "more.py").write_text(CONDITIONAL)
+    ours = ("data=digits", "++trainer.limit_train_batches=1.0", f"seed={seed}")
+    assert tiny_train("gan=custom", "gan._target_=more.Conditional", "mixture.size=2", *ours).code == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())["mixture"]
+    ran = mixgan_evaluate("ckpt_path=run/checkpoints/last.ckpt", "data=digits", "also=null", "device=cpu")
+    assert ran.code == 0, ran.err
+    rows = json.loads((tmp_path / "evaluation.json").read_text())["rows"]
+    assert {name: rows["mixture"][name] for name in results} == pytest.approx(results, rel=1e-5)
+
+
+def test_a_gan_of_which_no_samples_can_be_drawn_is_trained_without_pictures(tiny_train, tmp_path):
+    (tmp_path / "more.py").write_text(CONDITIONAL)
+    ran = tiny_train("gan=custom", "gan._target_=more.FromImages", *MY_DATA, "mixture.size=2", "trainer.max_epochs=2")
+    assert ran.code == 0
+    assert "cannot draw samples of this GAN" in ran.err
+    assert checkpoint(tmp_path)["mixgan_lightning"]["played"]["images_seen"] == 64

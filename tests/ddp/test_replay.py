@@ -79,6 +79,17 @@ def test_labels_are_counted_over_all_processes(ranks, alone):
         assert found["replayed with labels"]["saved"]["batch"]["label_counts"] == (2 * every).tolist()
 
 
+def test_labels_are_drawn_by_what_all_processes_have_seen_so_far(ranks, alone):
+    """Also in the first epoch, whatever labels a process's own first batch happens to hold."""
+    every = alone["replayed with labels"]["own"]
+    for found in [alone, *ranks]:
+        found, first = found["replayed with labels"], ranks[0]["replayed with labels"]
+        assert found["by epochs"] == [every.tolist(), (2 * every).tolist()]
+        assert found["by batches"][-1] == (2 * every).tolist()
+        if found is not alone["replayed with labels"]:
+            assert found["by batches"] == first["by batches"]
+
+
 def test_processes_draw_the_same_samples(ranks):
     images, components = ranks[0]["replayed with labels"]["samples"]
     for found in ranks[1:]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FunctionType, SimpleNamespace
 from typing import Any, NamedTuple, Self
 
@@ -234,12 +234,18 @@ def _check_closures(module: nn.Module) -> None:
         for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
             found |= {f"{path or 'its own'} ({kind.strip('_')})": hook for hook in vars(part)[kind].values()}
     for name, value in found.items():
-        cells = getattr(value, "__closure__", None) if isinstance(value, FunctionType) else None
-        if any(id(cell.cell_contents) in own for cell in cells or ()):
+        if isinstance(value, FunctionType) and any(id(held) in own for held in _held(value)):
             raise GANError(
                 f"{type(module).__name__}.{name} is a function that holds the module itself (a lambda, or one made in "
                 "__init__): every pair needs its own; make it a method"
             )
+
+
+def _held(function: FunctionType) -> Iterator[Any]:
+    """What a function holds of where it was made."""
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # an empty cell
+            yield cell.cell_contents
 
 
 def _check_shared_is_rest(casting: Casting, share: Sequence[str]) -> None:
