@@ -113,7 +113,8 @@ def _copied(
         _detach_derived(_modules(other), memo)
         copy.deepcopy(other, memo)
         for a, b in zip(_everything(own[player][path]), _everything(other), strict=True):
-            memo[id(a)] = memo[id(b)]
+            if id(b) in memo:  # else it is copied apart, which `_check_follows` tells
+                memo[id(a)] = memo[id(b)]
     return parts
 
 
