@@ -19,6 +19,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -33,6 +34,9 @@ from mixgan_lightning import mix
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.networks import DCGANDiscriminator, DCGANGenerator
 from mixgan_lightning.payoff import expectation
+
+
+ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999), fused=True)
 
 
 class UsersGAN(pl.LightningModule):
@@ -63,8 +67,7 @@ class UsersGAN(pl.LightningModule):
             self.untoggle_optimizer(optimizer)
 
     def configure_optimizers(self) -> Any:
-        networks = (self.generator, self.discriminator)
-        return [torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for n in networks]
+        return [ADAM(network.parameters()) for network in (self.generator, self.discriminator)]
 
 
 class UsersDCGAN(UsersGAN):
@@ -89,7 +92,7 @@ class Loops:
         gans = [make() for _ in range(size)]
         self.latent_dim, self.shared = make.latent_dim, shared
         self.g, self.d = Mixture([gan.generator for gan in gans]), Mixture([gan.discriminator for gan in gans])
-        self.optimizers = [torch.optim.Adam(m.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for m in (self.g, self.d)]
+        self.optimizers = [ADAM(mixture.parameters()) for mixture in (self.g, self.d)]
 
     def step(self, real: Tensor) -> None:
         for player, optimizer, losses in ((1, self.optimizers[1], self.of_d), (0, self.optimizers[0], self.of_g)):
@@ -172,7 +175,7 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    print(f"torch {torch.__version__}, one thread, milliseconds a batch (both players), medians of {rounds} rounds in turn\n")
+    print(f"torch {torch.__version__}, one thread; ms a batch (both players), medians of {rounds} rounds in turn\n")
     print("| module | T | plain | replay | loops | loops, shared | replay / loops | replay / (T² plain) |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for make, data, batches in ((UsersGAN, torch.randn(64, 2), 40), (UsersDCGAN, torch.randn(64, 3, 32, 32), 3)):
