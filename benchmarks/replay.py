@@ -35,7 +35,6 @@ from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.networks import DCGANDiscriminator, DCGANGenerator
 from mixgan_lightning.payoff import expectation
 
-
 ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999), fused=True)
 
 
