@@ -18,6 +18,10 @@ class GANError(MixGANError, TypeError):
     """The user's GAN cannot be mixed: its factory, its networks' shapes, its optimisers."""
 
 
+class SamplingError(GANError):
+    """It is not known how to draw samples of the user's GAN (it may train all the same)."""
+
+
 class DataError(MixGANError, ValueError):
     """The data do not fit: empty, NaN, wrong shape or range, labels missing."""
 

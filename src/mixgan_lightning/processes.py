@@ -33,7 +33,7 @@ def own_share() -> Share:
     return Share(distributed.get_rank(), distributed.get_world_size())
 
 
-def everyones(value: Any) -> list[Any]:
+def _everyones(value: Any) -> list[Any]:
     """Each process's value, by rank."""
     every = [value] * own_share().size
     if len(every) > 1:
@@ -53,7 +53,7 @@ def part_random_streams(device: torch.device) -> None:
     cuda = [torch.cuda.default_generators[device.index or 0]] if device.type == "cuda" else []
     for generator in [torch.default_generator, *cuda]:
         own = hashlib.sha256(generator.get_state().numpy().tobytes()).digest()[:16]
-        if own in everyones(own)[:rank]:
+        if own in _everyones(own)[:rank]:
             generator.manual_seed(chunk_seed(int.from_bytes(own), rank))
 
 
@@ -69,7 +69,7 @@ def together() -> Iterator[None]:
         yield
     except Exception as error:
         failure = error
-    said = everyones(None if failure is None else f"{type(failure).__name__}: {failure}")
+    said = _everyones(None if failure is None else f"{type(failure).__name__}: {failure}")
     if failure is not None:
         raise failure
     failed = [(rank, what) for rank, what in enumerate(said) if what is not None]
@@ -83,11 +83,22 @@ def agreed(what: str, value: Any) -> Any:
     Raises:
         DataError: on all of them, when two know different values.
     """
-    known = everyones(value)
+    known = _everyones(value)
     found = [one for one in known if one is not None]
     if any(one != found[0] for one in found):
         raise DataError(f"expected the same {what} on all processes, got {known}; use one network for all of them")
     return found[0] if found else None
+
+
+def summed(counts: Tensor) -> Tensor:
+    """Counts of every process added up, as long as the longest, (n,); on the device that the group can send from."""
+    if own_share().size == 1:
+        return counts
+    longest = torch.tensor(len(counts), device=counts.device)
+    distributed.all_reduce(longest, distributed.ReduceOp.MAX)
+    padded = torch.cat([counts, counts.new_zeros(int(longest) - len(counts))])
+    distributed.all_reduce(padded)
+    return padded
 
 
 def average_gradients(parameters: Sequence[Tensor]) -> None:

@@ -164,7 +164,9 @@ def check_labels(labels: Any, n: int, num_classes: int | None) -> Tensor | None:
     if labels is None:
         return None
     if num_classes is None:
-        raise ConfigurationError("labels: this GAN is unconditional; leave them out")
+        raise ConfigurationError(
+            "labels: this GAN is unconditional; leave them out (so is one whose step draws the labels itself)"
+        )
     given = torch.as_tensor(labels).long().flatten()
     given = given.expand(n) if len(given) == 1 else given
     if len(given) != n or int(given.min()) < 0 or int(given.max()) >= num_classes:

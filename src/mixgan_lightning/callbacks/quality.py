@@ -79,6 +79,7 @@ class QualityCallback(pl.Callback):
         self.latest: dict[str, float] | None = None
         self.latest_weights: Weights = "raw"
         self._measured_at: int | None = None  # batches of the training
+        self._tried = True  # whether a sample has been shown to the features
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the real data and measure them once."""
@@ -89,6 +90,7 @@ class QualityCallback(pl.Callback):
         weights_at_hand(trainer, self.weights)  # refuses averaged weights that nobody averages
         average_first(trainer)
         self._measured_at = None
+        self._tried = pl_module.gan.can_draw
         shown = trainer.progress_bar_callback is not None
         self.prepare(pl_module, trainer.datamodule, shown=shown)  # type: ignore[attr-defined]
 
@@ -96,6 +98,9 @@ class QualityCallback(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Measure and log, when it is due by steps."""
+        if isinstance(pl_module, MixtureModule) and not self._tried:  # an unmodified GAN's samples: now it is known how
+            self.scoring.check(DrawnSamples(pl_module.sampler, 2, self.seed))
+            self._tried = True
         if isinstance(pl_module, MixtureModule) and self.occasion.after_batch(trainer):
             self.evaluate(trainer, pl_module, f"step {trainer.fit_loop.total_batch_idx + 1}")
 

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from mixgan_lightning import checks, log_names, pictures
 from mixgan_lightning.callbacks.ema import holding, weights_at_hand
+from mixgan_lightning.errors import SamplingError
 from mixgan_lightning.evaluation import RealSamples
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.sampling import own_stream
@@ -31,7 +33,8 @@ class SampleGrid(pl.Callback):
     """Figure 2 of the paper during training: real data, the mixture, and each of its components.
 
     The same seed each time: each place of the grid shows one latent through the training. Images (1 or 3 channels)
-    become grids, points of a plane scatter plots coloured by component; other samples are left alone.
+    become grids, points of a plane scatter plots coloured by component; others are left alone, and so, with a
+    warning, is a GAN of which no samples can be drawn.
 
     Args:
         dirpath: where the PNG files go: ``epoch_0020.png`` …
@@ -64,8 +67,12 @@ class SampleGrid(pl.Callback):
     def _show(self, trainer: pl.Trainer, module: pl.LightningModule, path: Path) -> None:
         if not isinstance(module, MixtureModule) or not trainer.is_global_zero:
             return
-        with holding(weights_at_hand(trainer, None), trainer, module):  # those that are scored
-            drawn = self.draw(module, trainer.datamodule)  # type: ignore[attr-defined]
+        try:
+            with holding(weights_at_hand(trainer, None), trainer, module):  # those that are scored
+                drawn = self.draw(module, trainer.datamodule)  # type: ignore[attr-defined]
+        except SamplingError as error:
+            rank_zero_warn(f"no pictures: {error}")
+            return
         if not drawn:
             return
         self.last = path

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
-from mixgan_lightning.errors import GANError
+from mixgan_lightning.errors import SamplingError
 from mixgan_lightning.replay.players import PLAYERS, Casting
 from mixgan_lightning.replay.rehearsal import Arguments, Call
 
@@ -63,14 +64,14 @@ def find_way(rehearsed: Rehearsed, casting: Casting, sample_shape: list[int], cl
     """Look for the call that gives samples, in rehearsals that are alike but for data or labels.
 
     Raises:
-        GANError: where there is none.
+        SamplingError: where there is none.
     """
     blind, other, relabelled = rehearsed(0.0, 0), rehearsed(0.5, 0), rehearsed(0.0, 1)
     found = _candidates(blind, other, casting, sample_shape)
     fed = [k for k in found if _feeds(blind[k], blind, casting.networks[PLAYERS[1]])]
     last = [k for k in found if not any(_holds(blind[other].arguments, blind[k].output) for other in found)]
     if not found:
-        raise GANError(f"cannot draw samples of this GAN: {_why_not(blind, sample_shape)}")
+        raise SamplingError(f"cannot draw samples of this GAN: {_why_not(blind, sample_shape)}")
     k = min(fed or last or found, key=lambda k: (not blind[k].path, k))  # a network's call before the module's own
     call = blind[k]
     alike = k < len(relabelled) and equal_trees(call.arguments, relabelled[k].arguments)
@@ -92,7 +93,7 @@ def _candidates(blind: list[Call], other: list[Call], casting: Casting, sample_s
         k
         for k, (call, counterpart) in enumerate(zip(blind, other, strict=False))
         if call.path not in of_d
-        and list(call.output.shape[1:]) == sample_shape
+        and call.output.numel() == len(call.output) * prod(sample_shape)
         and (call.path, call.output.shape) == (counterpart.path, counterpart.output.shape)
         and equal_trees(call.arguments, counterpart.arguments)
         and torch.equal(call.output, counterpart.output)

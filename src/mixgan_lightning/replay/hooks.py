@@ -113,8 +113,7 @@ class Replay:
         return output
 
     def end_epoch(self) -> None:
-        """Share what was counted; and step the schedulers, which Lightning 1 did of itself."""
-        self.gan.share_counts()
+        """Step the schedulers, which Lightning 1 did of itself."""
         self._step_lightning_1_schedulers("epoch", self.module.trainer.current_epoch + 1)
 
     def _step_lightning_1_schedulers(self, interval: str, count: int) -> None:

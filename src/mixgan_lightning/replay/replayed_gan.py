@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mixgan_lightning.errors import GANError
+from mixgan_lightning.errors import SamplingError
 from mixgan_lightning.gan_factory import check_independent
-from mixgan_lightning.processes import everyones
+from mixgan_lightning.processes import summed
 from mixgan_lightning.replay.drawing import Rows, Script, Way, find_way, joined
 from mixgan_lightning.replay.hosts import Hosts
 from mixgan_lightning.replay.players import PLAYERS
@@ -48,7 +48,6 @@ class ReplayedGAN(nn.Module):
         self.template: Template | None = None
         self.living: list[nn.Module] = []  # at most one; a list, for it is no part of this module
         self._way: Way | None = None
-        self._counted = torch.zeros(0, dtype=torch.int64)  # labels, since they were last shared
         self.register_buffer("like", torch.empty(0), persistent=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -75,10 +74,12 @@ class ReplayedGAN(nn.Module):
         """What a batch looks like.
 
         Raises:
-            GANError: where none was seen.
+            SamplingError: where none was seen.
         """
         if self.template is None:
-            raise GANError("cannot draw samples of this GAN before it has seen a batch: train it, or load a checkpoint")
+            raise SamplingError(
+                "cannot draw samples of this GAN before it has seen a batch: train it, or load a checkpoint"
+            )
         return self.template
 
     @property
@@ -90,7 +91,7 @@ class ReplayedGAN(nn.Module):
     @property
     def label_weights(self) -> Tensor | None:
         """How often each label was seen, where samples depend on them."""
-        return torch.tensor(self.known().frequencies) if self._found_way().conditional else None
+        return torch.tensor(self.known().label_counts) if self._found_way().conditional else None
 
     @property
     def can_draw(self) -> bool:
@@ -98,21 +99,12 @@ class ReplayedGAN(nn.Module):
         return self.template is not None
 
     def observe(self, batch: Any) -> None:
-        """Look at a training batch: what it is like, and its labels."""
+        """Look at a training batch: what it is like, and the labels that all processes see in theirs."""
         if self.template is None:
             self.template = Template.of(batch)
         labels = self.template.labels(batch)
         if labels is not None:
-            counts = torch.bincount(labels.long().cpu(), minlength=len(self._counted))
-            counts[: len(self._counted)] += self._counted
-            self._counted = counts
-
-    def share_counts(self) -> None:
-        """Add up over all processes what they counted since the last time, so that all draw by the same frequencies."""
-        for counts in everyones(self._counted.tolist()):
-            if self.template is not None:
-                self.template.count(counts)
-        self._counted = torch.zeros(0, dtype=torch.int64)
+            self.template.count(summed(torch.bincount(labels.long())).tolist())
 
     # ---------------------------------------------------------------------------------------- drawing
 
@@ -120,7 +112,7 @@ class ReplayedGAN(nn.Module):
         """What the user's step feeds to its generator, n rows; ``batch.labels``, where given, are in its batch.
 
         Raises:
-            GANError: where it is not known how to draw samples.
+            SamplingError: where it is not known how to draw samples.
         """
         way, device = self._found_way(), self.like.device
         labels = torch.zeros(n, dtype=torch.int64) if batch.labels is None else batch.labels
@@ -134,14 +126,18 @@ class ReplayedGAN(nn.Module):
             script, rows = latents
             with own_stream(self.like.device, script.seed):
                 drawn = self._drawn(script.n, script.labels, generator)
-            return torch.cat([call.output.detach() for call in drawn])[rows]
+            return self._shaped(torch.cat([call.output.detach() for call in drawn])[rows])
         args, kwargs = latents if isinstance(latents, Arguments) else (_own(latents, batch.labels), {})
         path = self._found_way().path
         if path:
-            return self.hosts.part(generator, path)(*args, **kwargs)
+            return self._shaped(self.hosts.part(generator, path)(*args, **kwargs))
         own = {path: self.hosts.part(generator, path) for path in self.hosts.kept[0][PLAYERS[0]]}
         with self.hosts.holding(generator.host_index, own) as host:  # type: ignore[arg-type]
-            return host(*args, **kwargs)
+            return self._shaped(host(*args, **kwargs))
+
+    def _shaped(self, samples: Tensor) -> Tensor:
+        """As the data: a network may give rows that the step then views as images."""
+        return samples.reshape(-1, *self.known().sample_shape)
 
     def _drawn(self, n: int, labels: Tensor, generator: nn.Module | None = None) -> list[Call]:
         """Calls that give n samples at least."""
@@ -149,13 +145,13 @@ class ReplayedGAN(nn.Module):
         while (missing := n - sum(len(call.output) for call in found)) > 0:
             more = way.gives(self._rehearsed(batch, generator, way.enough(missing)))
             if not more:
-                raise GANError("cannot draw samples of this GAN: its step does not always come to its generator")
+                raise SamplingError("cannot draw samples of this GAN: its step does not always come to its generator")
             found += more
         return found
 
     def _found_way(self) -> Way:
         """How samples are drawn; looked for when first asked, and again when there are more labels."""
-        classes = len(self.known().frequencies)
+        classes = len(self.known().label_counts)
         if self._way is None or self._way.classes != classes:
             self._way = find_way(self._trial, self.hosts.casting, self.known().sample_shape, classes)
         return self._way
@@ -174,7 +170,7 @@ class ReplayedGAN(nn.Module):
             rehearsal = Rehearsal(self.hosts, k, generator, living)
             made = rehearsal.calls(self.style, batch, until)
         if not made and rehearsal.failure is not None:
-            raise GANError(
+            raise SamplingError(
                 "cannot draw samples of this GAN: its step fails outside of a training run, with "
                 f"{type(rehearsal.failure).__name__}: {rehearsal.failure}"
             ) from rehearsal.failure

@@ -51,7 +51,6 @@ class Template:
     structure: str
     leaves: list[Leaf]
     sample_shape: list[int]
-    first_counts: list[int]  # of the labels in the batch that it was made from
     label_counts: list[int] = field(default_factory=list)  # of those trained on
 
     @classmethod
@@ -59,10 +58,7 @@ class Template:
         """From a batch."""
         leaves, structure = tree_flatten(batch)
         n = rows_of(batch)
-        found = cls(treespec_dumps(structure), [Leaf.of(leaf, n) for leaf in leaves], [*images_in(batch).shape[1:]], [])
-        labels = found.labels(batch)
-        found.first_counts = [] if labels is None else torch.bincount(labels.long().cpu()).tolist()
-        return found
+        return cls(treespec_dumps(structure), [Leaf.of(leaf, n) for leaf in leaves], [*images_in(batch).shape[1:]])
 
     @classmethod
     def loaded(cls, saved: dict[str, Any]) -> Template:
@@ -72,11 +68,6 @@ class Template:
     def saved(self) -> dict[str, Any]:
         """For a checkpoint."""
         return asdict(self)
-
-    @property
-    def frequencies(self) -> list[int]:
-        """How often each label was seen; before training, in the first batch."""
-        return self.label_counts or self.first_counts
 
     def count(self, counts: Sequence[int]) -> None:
         """More labels were seen."""
