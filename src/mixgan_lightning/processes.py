@@ -102,10 +102,18 @@ def summed(counts: Tensor) -> Tensor:
 
 
 def average_gradients(parameters: Sequence[Tensor]) -> None:
-    """The mean over all processes of each gradient, in one message a type; DDP does the same where it is asked to."""
+    """The mean over all processes of each gradient, in one message a type, as DDP's.
+
+    A process without a gradient that another has counts as zero; where none has one, there stays none.
+    """
     if own_share().size == 1:
         return
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    has = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32, device=parameters[0].device)
+    distributed.all_reduce(has, distributed.ReduceOp.MAX)
+    wanted = [p for p, any_has in zip(parameters, has.tolist(), strict=True) if any_has]
+    for p in wanted:
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+    gradients = [p.grad for p in wanted if p.grad is not None]
     for dtype in dict.fromkeys(gradient.dtype for gradient in gradients):
         mine = [gradient for gradient in gradients if gradient.dtype == dtype]
         flat = torch.cat([gradient.flatten() for gradient in mine])

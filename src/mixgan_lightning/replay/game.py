@@ -74,21 +74,20 @@ class Game:
         writes, device = Writes(self.pairs), self.pairs[0].hosts.device
         start, others_start = Streams.now(device), other_streams()
         self._go_on(first)
+        writes.ran(first.pair)
         end, others_end = Streams.now(device), other_streams()
         drawn = others_start != others_end
-        writes.first_ran()
         for run in others:
             start.enter()
             if drawn:
                 set_other_streams(others_start)
-            writes.before(run.pair)
             self._go_on(run)
             writes.ran(run.pair)
-        if not drawn and other_streams() != others_start:
-            raise GANError("some pairs draw from numpy's or Python's random stream, others do not: " + BRANCHES)
-        end.enter()
-        if drawn:
-            set_other_streams(others_end)
+            if not Streams.now(device).same(end):
+                where = f"pair ({run.pair.i}, {run.pair.j})"
+                raise GANError(f"pairs branch differently: {where} draws other random numbers than (0, 0): {BRANCHES}")
+        if other_streams() != others_end:
+            raise GANError(f"pairs branch differently: they draw unlike from numpy's or Python's stream: {BRANCHES}")
         writes.settle(w_u)
 
     def _go_on(self, run: Run) -> Pause:

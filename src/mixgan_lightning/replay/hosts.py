@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FunctionType, SimpleNamespace
 from typing import Any, NamedTuple, Self
@@ -58,7 +58,7 @@ class Hosts(nn.ModuleList):
     Attributes:
         shared: what all hosts share; the first keeps it.
         casting: who plays which player.
-        kept: each host's own networks and loose parameters, by player and path.
+        kept: each host's own networks and loose parameters, by player and path; and what goes with discriminators.
         configured: the optimisers of each host, of the last time that they were asked for.
     """
 
@@ -66,12 +66,16 @@ class Hosts(nn.ModuleList):
         super().__init__(built)
         _check_closures(built[0])
         self.shared = _share(built, share)
+        self._shared = tuple(share)
         self._shared_modules = [name for name in share if isinstance(getattr(built[0], name), nn.Module)]
         with own_stream(torch.device("cpu"), seed=0):  # a factory's draws go on as if nothing had happened between
             self.configured = [self._trial(host) for host in built]
         self.casting: Casting = cast(built[0], self.configured[0].groups, players)
         _check_shared_is_rest(self.casting, share)
         self.kept = [self._own_networks(host) for host in built]
+        for name in self._copies_of_discriminators():
+            for host, own in zip(built, self.kept, strict=True):
+                own[PLAYERS[1]][name] = getattr(host, name)
 
     def attach(self, trainer: Any) -> None:
         """Let LightningModules know their Trainer."""
@@ -102,6 +106,12 @@ class Hosts(nn.ModuleList):
         except AttributeError as error:
             raise GANError(f"two calls of make_gan built different modules: {error}") from error
 
+    def _copies_of_discriminators(self) -> list[str]:
+        """Attributes that no optimiser holds and that start as a discriminator (an average of it): they go with it."""
+        discriminators = [part for part in self.kept[0][PLAYERS[1]].values() if isinstance(part, nn.Module)]
+        rest = [(name, part) for name, part in self[0].named_children() if name not in (*self._paths(), *self._shared)]
+        return [name for name, part in rest if any(_starts_as(part, other) for other in discriminators)]
+
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
@@ -113,7 +123,8 @@ class Hosts(nn.ModuleList):
         own = self.kept[k][player]
         networks = {path: own[path] for path in self.casting.networks[player]}
         parameters = {path: own[path] for path in self.casting.parameters[player]}
-        whole = next(iter(networks.values())) if len(own) == len(networks) == 1 else Networks(networks, parameters)
+        alone = len(networks) == 1 and not parameters
+        whole = next(iter(networks.values())) if alone else Networks(networks, parameters)
         whole.__dict__["host_index"] = k  # to find its host again from the component, or a copy of it
         return whole
 
@@ -148,7 +159,7 @@ class Hosts(nn.ModuleList):
     @contextmanager
     def whole(self, k: int) -> Iterator[nn.Module]:
         """Host k with its own networks, and what is shared, for a while."""
-        own = {path: part for parts in self.kept[k].values() for path, part in parts.items()}
+        own = {path: parts[path] for parts in self.kept[k].values() for path in self._paths() if path in parts}
         shared = {name: getattr(self[0], name) for name in self._shared_modules} if k else {}
         with self.holding(k, own | shared) as host:
             yield host
@@ -229,16 +240,31 @@ def _share(hosts: Sequence[nn.Module], names: Sequence[str]) -> list[Any]:
 def _check_closures(module: nn.Module) -> None:
     """A function that holds the module itself would lead every pair back to it, whatever copy it was called on."""
     own = {id(part) for part in module.modules()}
-    found = dict(vars(module))
     for path, part in module.named_modules():
-        for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
-            found |= {f"{path or 'its own'} ({kind.strip('_')})": hook for hook in vars(part)[kind].values()}
-    for name, value in found.items():
-        if isinstance(value, FunctionType) and any(id(held) in own for held in _held(value)):
-            raise GANError(
-                f"{type(module).__name__}.{name} is a function that holds the module itself (a lambda, or one made in "
-                "__init__): every pair needs its own; make it a method"
-            )
+        makes_its_own = type(part).__setstate__ is not nn.Module.__setstate__  # torchmetrics', compiled networks
+        for name, value in vars(part).items() if not makes_its_own else ():
+            for function in _functions(value) if name not in REGISTERED else ():
+                if any(id(held) in own for held in _held(function)):
+                    where = ".".join([type(module).__name__, *([path] if path else []), name.strip("_")])
+                    raise GANError(
+                        f"{where} is a function that holds the module itself (a lambda, or one made in __init__), or "
+                        "has one: every pair needs its own; make it a method"
+                    )
+
+
+REGISTERED = ("_parameters", "_buffers", "_modules")
+
+
+def _functions(value: Any) -> Iterator[FunctionType]:
+    """A function, or those in a dictionary, list or tuple."""
+    if isinstance(value, FunctionType):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _functions(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _functions(each)
 
 
 def _held(function: FunctionType) -> Iterator[Any]:
@@ -255,6 +281,16 @@ def _check_shared_is_rest(casting: Casting, share: Sequence[str]) -> None:
                 raise ConfigurationError(
                     f"share: {path} is trained as the {player}; only what no optimiser holds can be shared"
                 )
+
+
+def _starts_as(part: nn.Module, other: nn.Module) -> bool:
+    """Whether a module has another's parameters: as many, and the same values."""
+    mine, others = list(part.parameters()), list(other.parameters())
+    return (
+        part is not other
+        and 0 < len(mine) == len(others)
+        and all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(mine, others, strict=True))
+    )
 
 
 def _get(module: nn.Module, path: str) -> Any:

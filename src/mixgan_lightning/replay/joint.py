@@ -64,10 +64,11 @@ class JointOptimizers:
         """Step on Σ_ij w_ui w_vj ∇L_ij, and α on the gradient of w_uᵀ L w_v + λR(w), the opponent's weights fixed."""
         player = self.hosts.casting.players[index]
         self._hear(player, index, pairs)
+        stepped = [p for group in self.optimizers[index].param_groups for p in group["params"]]
+        _refuse_gradients(stepped)
         w_u, w_v = self.module.generators.weights.detach(), self.module.discriminators.weights.detach()
-        parameters = _add_gradients(index, pairs, torch.outer(w_u, w_v).flatten().tolist())
+        _add_gradients(index, pairs, torch.outer(w_u, w_v).flatten().tolist())
         loss = self._learn_weights(player, pairs) if index in self.alpha_of else None
-        stepped = [*parameters, *([self.mixture(player).log_probabilities] if loss is not None else [])]
         average_gradients(stepped)
         self._before_step(player, loss)
         if counted:
@@ -76,7 +77,7 @@ class JointOptimizers:
             self.optimizers[index].step()
         for parameter in stepped:
             parameter.grad = None
-        if index in self.alpha_of:
+        if loss is not None:
             self.module.played.count(player)
 
     def _hear(self, player: str, index: int, pairs: Sequence[Pair]) -> None:
@@ -101,11 +102,16 @@ class JointOptimizers:
                         f"a loss serves both players: its backward() left gradients that the {player}'s step would use "
                         f"too; call the {player}'s zero_grad() before its own backward(), or give each player a loss"
                     )
-                losses[id(loss)] = loss
+                if not loss.is_learnt:  # else α has learnt from it at a step of another optimiser
+                    losses[id(loss)] = loss
 
-    def _learn_weights(self, player: str, pairs: Sequence[Pair]) -> Tensor:
-        """Set the gradient of a player's α; returns w_uᵀ L w_v."""
+    def _learn_weights(self, player: str, pairs: Sequence[Pair]) -> Tensor | None:
+        """Set the gradient of a player's α; returns w_uᵀ L w_v, or None where there was no loss."""
         pending = self._pending.pop(player)
+        if not any(pending):
+            return None
+        for loss in (loss for losses in pending for loss in losses.values()):
+            loss.is_learnt = True
         own = self.mixture(player)
         alpha = own.log_probabilities
         sums = [sum((loss.value.to(alpha) for loss in losses.values()), alpha.new_zeros(())) for losses in pending]
@@ -140,9 +146,22 @@ def _join(optimizer: Optimizer, groups: Sequence[Sequence[Sequence[Parameter]]])
         group.pop("param_names", None)  # of named_parameters(): one module's names, and there are T of each now
 
 
+def _refuse_gradients(parameters: Sequence[Parameter]) -> None:
+    """Gradients that went past the pairs.
+
+    Raises:
+        GANError: where there are any.
+    """
+    if any(p.grad is not None for p in parameters):
+        raise GANError(
+            "a backward() reached the mixture's own parameters rather than a pair's: something in the module, such as "
+            "a lambda, holds the networks themselves; make it a method"
+        )
+
+
 @torch.no_grad()
-def _add_gradients(index: int, pairs: Sequence[Pair], weights: Sequence[float]) -> list[Parameter]:
-    """Σ w_ij ∇L_ij into the mixture's parameters; returns those that have a gradient."""
+def _add_gradients(index: int, pairs: Sequence[Pair], weights: Sequence[float]) -> None:
+    """Σ w_ij ∇L_ij into the mixture's parameters."""
     summed: dict[int, tuple[Parameter, Tensor]] = {}
     for pair, weight in zip(pairs, weights, strict=True):
         for own in pair.optimizers[index].losses.parameters:
@@ -157,4 +176,3 @@ def _add_gradients(index: int, pairs: Sequence[Pair], weights: Sequence[float]) 
                 summed[id(real)][1].add_(own.grad, alpha=weight)
     for real, gradient in summed.values():
         real.grad = gradient
-    return [real for real, _ in summed.values()]

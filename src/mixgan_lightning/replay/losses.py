@@ -20,11 +20,12 @@ Backward = Callable[..., None]
 
 
 class Loss:
-    """The value of one ``backward()``, a scalar, and the players whose steps have used its gradient."""
+    """The value of one ``backward()``, a scalar; the players whose steps have used its gradient, and whether α has."""
 
     def __init__(self, value: Tensor) -> None:
         self.value = value
         self.players: set[str] = set()
+        self.is_learnt = False
 
 
 class GradientLosses:
@@ -38,6 +39,7 @@ class GradientLosses:
         self.parameters = parameters
         self.held: list[Loss] = []
         self._mark: tuple[Tensor | None, int] = (None, 0)  # a gradient and its version, after the last backward
+        self._marked_any: Tensor | None = None  # whether it was other than zero then; read only where that matters
 
     def present(self) -> list[Loss]:
         """The losses whose gradients are there now; what was zeroed since the last ``backward()`` is forgotten."""
@@ -52,17 +54,22 @@ class GradientLosses:
 
     def after(self, loss: Loss, before: Sequence[tuple[Tensor | None, int]]) -> None:
         """Note the loss, where it has changed a gradient."""
-        for parameter, (gradient, version) in zip(self.parameters, before, strict=True):
+        last_first = zip(reversed(self.parameters), reversed(before), strict=True)  # nearest to the loss
+        for parameter, (gradient, version) in last_first:
             if parameter.grad is not gradient or (gradient is not None and gradient._version != version):
                 self.held.append(loss)
                 self._mark = _version(parameter.grad)
+                self._marked_any = None if parameter.grad is None else parameter.grad.detach().any()
                 return
 
     def _zeroed(self) -> bool:
         gradient, version = self._mark
         if gradient is not None and gradient._version == version and any(p.grad is gradient for p in self.parameters):
             return False
-        return not self.any_gradient()  # changed since: clipped, or set to None or zero
+        if self.any_gradient():
+            return False  # changed since: clipped
+        all_none = all(p.grad is None for p in self.parameters)
+        return all_none or self._marked_any is None or bool(self._marked_any)  # set to zero, not zero all along
 
     def any_gradient(self) -> bool:
         """Whether there is a gradient other than zero."""
@@ -83,7 +90,7 @@ def value_of(tensors: Any, grad_tensors: Any) -> Tensor:
         tensor.detach() if weight is None else (tensor.detach() * weight.detach()).sum()
         for tensor, weight in zip(tensors, weights, strict=True)
     ]
-    return terms[0].reshape(()) if len(terms) == 1 else torch.stack([term.reshape(()) for term in terms]).sum()
+    return terms[0].reshape(()).clone() if len(terms) == 1 else torch.stack([term.reshape(()) for term in terms]).sum()
 
 
 @contextmanager

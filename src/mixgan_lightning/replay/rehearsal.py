@@ -68,6 +68,7 @@ class Rehearsal:
         found = view_of(hosts, k, playing, hosts.stand_ins((k,), self), self, _copy)
         self.view: Any = found.module
         self.view.__dict__["_trainer"] = self.trainer
+        self.view.eval()  # dropout in a discriminator would move the random stream of the latents
         if living is not None:
             self.view.__dict__.update({name: v for name, v in vars(living).items() if name not in vars(self.view)})
         for n, optimizer in enumerate(self.optimizers):

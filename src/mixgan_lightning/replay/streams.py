@@ -30,19 +30,28 @@ class Streams:
 
     device: torch.device
     cpu: Tensor
-    cuda: Tensor | None
+    accelerator: Tensor | None
 
     @classmethod
     def now(cls, device: torch.device) -> Self:
         """Where they stand."""
-        cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-        return cls(device, torch.get_rng_state(), cuda)
+        own = {"cuda": lambda: torch.cuda.get_rng_state(device), "mps": torch.mps.get_rng_state}.get(device.type)
+        return cls(device, torch.get_rng_state(), None if own is None else own())
 
     def enter(self) -> None:
         """Go on from here."""
         torch.set_rng_state(self.cpu)
-        if self.cuda is not None:
-            torch.cuda.set_rng_state(self.cuda, self.device)
+        if self.accelerator is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(self.accelerator, self.device)
+        elif self.accelerator is not None:
+            torch.mps.set_rng_state(self.accelerator)
+
+    def same(self, other: Streams) -> bool:
+        """Whether they stand where others do."""
+        mine, others = (self.cpu, self.accelerator), (other.cpu, other.accelerator)
+        return all(
+            a is b or torch.equal(a, b) for a, b in zip(mine, others, strict=True) if a is not None and b is not None
+        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import Parameter
 from torch.utils.data import DataLoader, Dataset
 
@@ -64,7 +64,7 @@ def view_of(
         rest = [p for p in host.parameters() if id(p) not in memo]
         memo |= {id(p): parameter(p) for p in rest}
         parameters += [Part(p, memo[id(p)], PLAYERS[0]) for p in rest]
-        _detach_derived(host.modules(), memo)
+        _copy_the_uncopied(host.modules(), memo)
         try:
             module = copy.deepcopy(host, memo)
         except Exception as error:  # locks, generators, open files …
@@ -110,7 +110,7 @@ def _copied(
             if id(p) not in memo:
                 memo[id(p)] = parameter(p)
                 parts.append(Part(p, memo[id(p)], player))
-        _detach_derived(_modules(other), memo)
+        _copy_the_uncopied(_modules(other), memo)
         copy.deepcopy(other, memo)
         for a, b in zip(_everything(own[player][path]), _everything(other), strict=True):
             if id(b) in memo:  # else it is copied apart, which `_check_follows` tells
@@ -133,12 +133,14 @@ def _by_reference(hosts: Hosts, host: nn.Module) -> list[Any]:
     return shared + [value for value in vars(host).values() if isinstance(value, BY_REFERENCE)]
 
 
-def _detach_derived(modules: Iterable[nn.Module], memo: dict[int, Any]) -> None:
-    """Tensors computed from parameters (old spectral_norm's weight, kept images) cannot be copied as they are."""
+def _copy_the_uncopied(modules: Iterable[nn.Module], memo: dict[int, Any]) -> None:
+    """What deepcopy refuses: tensors computed from parameters (old spectral_norm's weight, kept images), generators."""
     for module in modules:
         for value in vars(module).values():
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
+            elif isinstance(value, Generator):
+                memo[id(value)] = value.clone_state()
 
 
 def _enter(module: nn.Module, stage: Stage) -> None:

@@ -1,7 +1,7 @@
 """What pairs write in place where all see it, so that each finds what the first one found.
 
 Weight clipping, averaged weights, a learning rate set in the step: every pair runs the user's code, and every pair must
-write over the same values. What stays is the write of the pairs (i, 0) for generator i and what belongs to no player,
+write over the same values. What stays is the write of the pair (i, 0) for generator i and what belongs to no player,
 and the mean over i, by w_u, for discriminator j (for clipped weights all are equal).
 """
 
@@ -19,74 +19,38 @@ from mixgan_lightning.replay.view import Part
 
 
 class Writes:
-    """The writes to shared values in one stretch, from the joint start to the joint pause.
+    """The writes to shared parameters in one stretch, from the joint start to the joint pause.
 
     Args:
-        pairs: in the order in which they will run; the first one's writes tell what to look after.
+        pairs: all of them, in the order in which they will run.
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
         self.pairs = pairs
-        self.changed: list[int] = []
-        self._before: dict[int, Tensor] = {}
-        self._after: dict[int, tuple[Part, list[Tensor]]] = {}
-        self._snapshot = [part.real.detach().clone() for part in pairs[0].parameters]
-        self._sums = self._norms()
-
-    def first_ran(self) -> None:
-        """See what the first pair has written."""
-        first = self.pairs[0]
-        relink(first.parameters)
-        self.changed = _unequal(self._snapshot, [part.real for part in first.parameters])
-        for k in self.changed:
-            self._before[id(first.parameters[k].real)] = self._snapshot[k]
-        self._note(first)
-
-    def before(self, pair: Pair) -> None:
-        """Put back what others have written."""
-        for k in self.changed:
-            real = pair.parameters[k].real
-            if id(real) in self._before:
-                real.data.copy_(self._before[id(real)])
-            else:
-                self._before[id(real)] = real.detach().clone()
+        self._before = {id(part.real): part.real.detach().clone() for pair in pairs for part in pair.parameters}
+        self._after: dict[int, dict[tuple[int, int], Tensor]] = {}  # by parameter and pair
+        self._written: dict[int, Part] = {}
 
     def ran(self, pair: Pair) -> None:
-        """Keep what this one has written."""
-        relink([pair.parameters[k] for k in self.changed])
-        self._note(pair)
+        """Keep what this pair has written, and put back what it wrote over."""
+        relink(pair.parameters)
+        for part in pair.parameters:
+            before = self._before[id(part.real)]
+            if not torch.equal(part.real, before):
+                self._written[id(part.real)] = part
+                self._after.setdefault(id(part.real), {})[pair.i, pair.j] = part.real.detach().clone()
+                part.real.data.copy_(before)
 
     def settle(self, w_u: Tensor) -> None:
-        """Let the writes stand.
-
-        Raises:
-            GANError: where another pair wrote what the first one did not.
-        """
-        for part, values in self._after.values():
-            part.real.data.copy_(weighted_mean(values, w_u) if part.player == PLAYERS[1] else values[0])
-        if not self.changed and self._norms() != self._sums:
-            raise GANError(
-                "some pairs of generator and discriminator change parameters in place, others do not: what a pair does "
-                "must not depend on its own losses"
-            )
-
-    def _note(self, pair: Pair) -> None:
-        for k in self.changed:
-            part = pair.parameters[k]
-            self._after.setdefault(id(part.real), (part, []))[1].append(part.real.detach().clone())
-
-    def _norms(self) -> list[float]:
-        """One number for each parameter: cheap to read, and another after almost any write."""
-        reals = {id(part.real): part.real.detach() for pair in self.pairs for part in pair.parameters}
-        by_type: dict[torch.dtype, list[Tensor]] = {}
-        for real in reals.values():
-            if real.is_floating_point() and real.numel():
-                by_type.setdefault(real.dtype, []).append(real)
-        return [
-            norm
-            for alike in by_type.values()
-            for norm in torch.stack(list(torch._foreach_norm(alike))).nan_to_num().tolist()
-        ]
+        """Let the writes stand."""
+        for key, part in self._written.items():
+            after, before = self._after[key], self._before[key]
+            if part.player == PLAYERS[1]:
+                j = next(iter(after))[1]
+                part.real.data.copy_(weighted_mean([after.get((i, j), before) for i in range(len(w_u))], w_u))
+            else:
+                i = next(iter(after))[0]
+                part.real.data.copy_(after.get((i, 0), before))
 
 
 def settle_settings(pairs: Sequence[Pair]) -> None:
@@ -124,10 +88,3 @@ def relink(parts: Sequence[Part]) -> None:
         if part.own.data_ptr() != part.real.data_ptr():
             part.real.data.copy_(part.own.data)
             part.own.data = part.real.data
-
-
-def _unequal(before: Sequence[Tensor], after: Sequence[Tensor]) -> list[int]:
-    """Where two lists of tensors differ; one wait for the device."""
-    if not before:
-        return []
-    return torch.stack([(a != b).any() for a, b in zip(before, after, strict=True)]).nonzero().flatten().tolist()
