@@ -259,10 +259,10 @@ class MixGANModule(MixtureModule):
         """Beside the mixture's own: what the user's modules add."""
         super().on_save_checkpoint(checkpoint)
         if self.replay is not None:
-            checkpoint[checkpoints.KEY]["hosts"] = self.replay.saved()
+            checkpoint[checkpoints.KEY]["hosts"] = self.replay.saved(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint fits, and go on from it."""
         super().on_load_checkpoint(checkpoint)
         if self.replay is not None:
-            self.replay.load(checkpoint[checkpoints.KEY]["hosts"])
+            self.replay.load(checkpoint, checkpoint[checkpoints.KEY]["hosts"])

@@ -33,7 +33,7 @@ def own_share() -> Share:
     return Share(distributed.get_rank(), distributed.get_world_size())
 
 
-def _everyones(value: Any) -> list[Any]:
+def everyones(value: Any) -> list[Any]:
     """Each process's value, by rank."""
     every = [value] * own_share().size
     if len(every) > 1:
@@ -53,7 +53,7 @@ def part_random_streams(device: torch.device) -> None:
     cuda = [torch.cuda.default_generators[device.index or 0]] if device.type == "cuda" else []
     for generator in [torch.default_generator, *cuda]:
         own = hashlib.sha256(generator.get_state().numpy().tobytes()).digest()[:16]
-        if own in _everyones(own)[:rank]:
+        if own in everyones(own)[:rank]:
             generator.manual_seed(chunk_seed(int.from_bytes(own), rank))
 
 
@@ -69,7 +69,7 @@ def together() -> Iterator[None]:
         yield
     except Exception as error:
         failure = error
-    said = _everyones(None if failure is None else f"{type(failure).__name__}: {failure}")
+    said = everyones(None if failure is None else f"{type(failure).__name__}: {failure}")
     if failure is not None:
         raise failure
     failed = [(rank, what) for rank, what in enumerate(said) if what is not None]
@@ -83,7 +83,7 @@ def agreed(what: str, value: Any) -> Any:
     Raises:
         DataError: on all of them, when two know different values.
     """
-    known = _everyones(value)
+    known = everyones(value)
     found = [one for one in known if one is not None]
     if any(one != found[0] for one in found):
         raise DataError(f"expected the same {what} on all processes, got {known}; use one network for all of them")

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from mixgan_lightning.errors import GANError
 from mixgan_lightning.replay import buffers
@@ -32,6 +33,7 @@ class Game:
     def __init__(self, pairs: Sequence[Pair], joint: JointOptimizers, module: Any) -> None:
         self.pairs, self.joint, self.module = pairs, joint, module
         self._current = pairs[0]
+        self._metrics: dict[str, list[Metric]] = {}  # by the hook that logged them
         self._training = module.training
         self._modes: list[tuple[nn.Module, bool]] = []  # while evaluating: each module's own, to be restored
 
@@ -49,15 +51,25 @@ class Game:
             with heard(lambda *call: self._current.listen(*call)):
                 while (pause := self._advance(runs, w_u)).kind != "end":
                     modes.enter()
-                    log_once(self.module, self.pairs, weights)
+                    self._log_once(weights)
                     self._play_joint(pause, runs, weights)
         finally:
             for run in runs:
                 run.abandon()
             modes.enter()
         buffers.take_back(self.pairs, w_u)
-        log_once(self.module, self.pairs, weights)
+        self._log_once(weights)
         return mean_output([run.pause.arguments[0] for run in runs if run.pause is not None], weights)
+
+    def reset_metrics(self, step: str) -> None:
+        """Reset the torchmetrics objects that other pairs logged in a step: Lightning resets the first pair's."""
+        for metric in self._metrics.pop(step, []):
+            metric.reset()
+
+    def _log_once(self, weights: Tensor) -> None:
+        metrics = log_once(self.module, self.pairs, weights)
+        known = self._metrics.setdefault(str(self.module._current_fx_name), [])
+        known += [metric for metric in metrics if not any(metric is other for other in known)]
 
     def _advance(self, runs: Sequence[Run], w_u: Tensor) -> Pause:
         """Run every pair up to its next pause, each from the same random state and the same values."""

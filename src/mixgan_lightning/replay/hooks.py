@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import torch
 from pytorch_lightning.utilities import rank_zero_warn
-from torch import Tensor
+from torch import Tensor, nn
 
 from mixgan_lightning import log_names
-from mixgan_lightning.errors import CheckpointError, ConfigurationError
+from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.optimizers import parse
+from mixgan_lightning.replay import saving
 from mixgan_lightning.replay.game import Game
 from mixgan_lightning.replay.hosts import lightning_base
 from mixgan_lightning.replay.joint import JointOptimizers
 from mixgan_lightning.replay.pair import Pair
 from mixgan_lightning.replay.replayed_gan import ReplayedGAN
-from mixgan_lightning.replay.styles import OptimizerIdx, TwoLosses, call, style_of
+from mixgan_lightning.replay.styles import TwoLosses, call, style_of
 from mixgan_lightning.schedule import as_schedule
 
 STEPS = ("validation_step", "test_step")
@@ -28,17 +27,13 @@ BATCH_ENDS = ("on_train_batch_end", "on_validation_batch_end", "on_test_batch_en
 BY_EVERY_PAIR = (
     *STEPS,
     *BATCH_ENDS,
-    "on_fit_start",
-    "on_fit_end",
-    "on_train_start",
-    "on_train_end",
-    "on_train_epoch_start",
-    "on_train_epoch_end",
-    "on_train_batch_start",
-    *(f"on_{loop}_{when}" for loop in ("validation", "test") for when in ("start", "end", "epoch_start", "epoch_end")),
-    "on_validation_batch_start",
-    "on_test_batch_start",
-    "teardown",
+    *("on_fit_start", "on_fit_end", "teardown"),
+    *(f"on_train_{when}" for when in ("start", "end", "epoch_start", "epoch_end", "batch_start")),
+    *(
+        f"on_{loop}_{when}"
+        for loop in ("validation", "test")
+        for when in ("start", "end", "epoch_start", "epoch_end", "batch_start", "model_eval", "model_train")
+    ),
 )
 BY_THE_FIRST = (  # of the modules: data are the same for all
     "prepare_data",
@@ -69,19 +64,16 @@ class Replay:
     def __init__(self, module: Any, gan: ReplayedGAN, fakes: str | None, n_critic: Any) -> None:
         self.module, self.gan = module, gan
         schedule = as_schedule(1 if n_critic is None else n_critic)
-        returned = gan.hosts.configured[0].returned
-        gan.style = style_of(gan.hosts[0], schedule, returned)
+        gan.style = style_of(gan.hosts[0], schedule, gan.hosts.configured[0].returned)
         _check_options(gan, fakes, n_critic)
         self._attached = False
         self._game: Game | None = None
         self._joint: JointOptimizers | None = None
-        kind = type(gan.hosts[0])
-        for name in BY_EVERY_PAIR:
-            if overrides(kind, name):
-                module.__dict__[name] = partial(self.hook, name)
-        for name in BY_THE_FIRST:
-            if overrides(kind, name):
-                module.__dict__[name] = partial(self.first_module, name)
+        self._kind = kind = type(gan.hosts[0])
+        for names, played in ((BY_EVERY_PAIR, self.hook), (BY_THE_FIRST, self.first_module)):
+            module.__dict__.update({name: partial(played, name) for name in names if overrides(kind, name)})
+        for name in ("teardown", "on_validation_model_zero_grad"):
+            module.__dict__[name] = partial(getattr(self, name.removeprefix("on_validation_model_")), name)
         gone = [name for name in LIGHTNING_1 if callable(getattr(kind, name, None))]
         if gone:
             rank_zero_warn(f"{kind.__name__}.{gone[0]}: Lightning 2 has no such hook, and it is not called")
@@ -99,26 +91,25 @@ class Replay:
         self._joint = JointOptimizers(self.module, self.gan.hosts, self.module.log_probability_lr)
         if self._game is not None:
             self._game.joint = self._joint
-        if isinstance(self.gan.style, OptimizerIdx):  # Lightning 2 does not know frequencies, nor steps schedulers
-            return self._joint.optimizers
-        return returned
+        # Lightning 2 does not know Lightning 1's frequencies, and would warn of what we step ourselves
+        return self._joint.optimizers if self.gan.style.steps_schedulers else returned
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
         """Both players' steps, as the user wrote them."""
         play = self.gan.style.play
         if self.module.is_logging_step:
             self.module.log(log_names.IMAGES_SEEN, float(self.module.played.images_seen))
-        output = self._kept_by_pairs(lambda pair: play(pair, batch, batch_idx))
-        self._step_lightning_1_schedulers("step", self.module.trainer.fit_loop.total_batch_idx + 1)
+        output = self._kept_by_pairs("training_step", lambda pair: play(pair, batch, batch_idx), batch_idx)
+        self._step_schedulers("step", self.module.trainer.fit_loop.total_batch_idx + 1)
         return output
 
     def end_epoch(self) -> None:
-        """Step the schedulers, which Lightning 1 did of itself."""
-        self._step_lightning_1_schedulers("epoch", self.module.trainer.current_epoch + 1)
+        """Step the schedulers of modules that leave it to others."""
+        self._step_schedulers("epoch", self.module.trainer.current_epoch + 1)
 
-    def _step_lightning_1_schedulers(self, interval: str, count: int) -> None:
+    def _step_schedulers(self, interval: str, count: int) -> None:
         configured = self.gan.hosts.configured[0]
-        if isinstance(self.gan.style, OptimizerIdx) and configured.schedulers:
+        if self.gan.style.steps_schedulers and configured.schedulers:
             for own in parse(configured.returned):
                 own.step_scheduler(interval, count, self.module.trainer.callback_metrics)
 
@@ -128,9 +119,11 @@ class Replay:
         """The user's ``setup`` on every module."""
         self._attached = False
         self.gan.hosts.attach(self.module.trainer)
+        for pair in self._pairs():
+            pair.meet(self.module.trainer)
         for k, host in enumerate(self.gan.hosts):
             if overrides(type(host), "setup"):
-                with self.gan.hosts.whole(k):
+                with self.gan.hosts.whole(k), _handing_on(host, self._views(k)):
                     call(host.setup, stage)
 
     def start(self) -> None:
@@ -143,6 +136,7 @@ class Replay:
             self.gan.living = [pairs[0].view]
         for pair in self._game.pairs:
             pair.attach(self.module.trainer, self.module.played)
+        self.module.zero_grad()  # the mixture's own parameters have none but while they step
         self._attached = True
 
     @property
@@ -157,55 +151,81 @@ class Replay:
         """The mixture's own hook, and then the user's, by every pair."""
         own = getattr(type(self.module), name)(self.module, *args, **kwargs)
         if name in STEPS:
-            return self._kept_by_pairs(lambda pair: call(getattr(pair.view, name), *args, *kwargs.values()))
+            step = partial(_called, name, args=args, kwargs=kwargs)
+            return self._kept_by_pairs(name, step, sum(args[1:]))  # 0 for the first batch of the first dataloader
         told = name in BATCH_ENDS and len(self.game.pairs) > 1
-        first = (lambda pair: (_told(pair.output), *args[1:])) if told else (lambda pair: args)
-        output = self.game.play(lambda pair: call(getattr(pair.view, name), *first(pair), *kwargs.values()))
+        output = self.game.play(
+            lambda pair: _called(name, pair, args=(pair.output, *args[1:]) if told else args, kwargs=kwargs)
+        )
         return own if output is None else output
 
     def first_module(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """The first module's own, once."""
-        with self.gan.hosts.whole(0) as host:
-            return getattr(host, name)(*args, **kwargs)
+        """The first module's own, once; what it sets, all have."""
+        others = list(self.gan.hosts)[1:] + [pair.view for pair in self._pairs()[1:]]
+        with self._living(0) as module, _handing_on(module, others):
+            return getattr(module, name)(*args, **kwargs)
 
-    def _kept_by_pairs(self, function: Callable[[Pair], Any]) -> Any:
+    def teardown(self, name: str, stage: str) -> None:
+        """The user's, and then let go of what training needed."""
+        if overrides(self._kind, name):
+            self.hook(name, stage)
+        for pair in self._pairs():
+            pair.rest()
+        self._attached = False
+
+    def zero_grad(self, name: str) -> None:
+        """Before an evaluation Lightning clears the gradients, and so does every pair."""
+        for pair in self._pairs():
+            getattr(pair.view, name, pair.view.zero_grad)()
+
+    def _kept_by_pairs(self, name: str, function: Callable[[Pair], Any], batch_idx: int) -> Any:
         """Play, and have each pair keep what its step returned for the hook at the batch's end."""
 
         def kept(pair: Pair) -> Any:
-            pair.output = function(pair)
-            return pair.output
+            output = function(pair)
+            pair.output = _told(output)
+            return output
 
+        if batch_idx == 0:
+            self.game.reset_metrics(name)
         return self.game.play(kept)
 
     # ---------------------------------------------------------------------------------------- checkpoints
 
-    def saved(self) -> list[dict[str, Any]]:
+    def saved(self, checkpoint: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What each module's own ``on_save_checkpoint`` adds to a checkpoint."""
-        return [self._saved_by(k) for k in range(len(self.gan.hosts))]
+        if not overrides(self._kind, "on_save_checkpoint"):
+            return []
+        added = []
+        for k in range(len(self.gan.hosts)):
+            with self._living(k) as module:
+                added.append(saving.added_by(module, checkpoint))
+        return added
 
-    def _saved_by(self, k: int) -> dict[str, Any]:
-        if not overrides(type(self.gan.hosts[k]), "on_save_checkpoint"):
-            return {}
-        with self._living(k) as module:
-            own = {"state_dict": module.state_dict()}
-            module.on_save_checkpoint(own)
-        own.pop("state_dict", None)
-        _check_plain(own, type(module).__name__)
-        return own
+    def load(self, checkpoint: Mapping[str, Any], added: list[dict[str, Any]]) -> None:
+        """Hand it back, to the modules and to those of pairs that there are already."""
+        if not overrides(self._kind, "on_load_checkpoint"):
+            return
+        for k, own in enumerate((added or [{} for _ in self.gan.hosts])[: len(self.gan.hosts)]):
+            with self.gan.hosts.whole(k) as host:
+                saving.load_into(host, checkpoint, own)
+            for view in self._views(k):
+                saving.load_into(view, checkpoint, own)
 
-    def load(self, saved: list[dict[str, Any]]) -> None:
-        """Hand it back."""
-        for k, own in enumerate(saved[: len(self.gan.hosts)]):
-            if overrides(type(self.gan.hosts[k]), "on_load_checkpoint"):
-                with self._living(k) as module:
-                    module.on_load_checkpoint({"state_dict": module.state_dict(), **own})
+    def _pairs(self) -> list[Pair]:
+        """Those that there are."""
+        return [] if self._game is None else list(self._game.pairs)
+
+    def _views(self, k: int) -> list[nn.Module]:
+        """The copies of module k."""
+        return [pair.view for pair in self._pairs() if pair.i == k]
 
     @contextmanager
     def _living(self, k: int) -> Iterator[Any]:
         """Module k as it is now: that of the pair (k, 0), which has counted on, once there are pairs."""
-        own = [] if self._game is None else [pair.view for pair in self._game.pairs if (pair.i, pair.j) == (k, 0)]
-        if own:
-            yield own[0]
+        views = self._views(k)
+        if views:
+            yield views[0]
         else:
             with self.gan.hosts.whole(k) as host:
                 yield host
@@ -228,22 +248,22 @@ def overrides(kind: type, name: str) -> bool:
     return lightning is not None and getattr(kind, name, None) is not getattr(lightning, name, None)
 
 
-def _told(output: Any) -> dict[str, Any]:
+def _called(name: str, pair: Pair, *, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    return call(getattr(pair.view, name), *args, *kwargs.values())
+
+
+def _told(output: Any) -> Any:
     """What Lightning tells a hook of what a step returned in manual optimisation."""
     if isinstance(output, Mapping):
         return {key: value.detach() if key == "loss" else value for key, value in output.items()}
     return {"loss": output.detach()} if isinstance(output, Tensor) else {}
 
 
-def _check_plain(contents: dict[str, Any], name: str) -> None:
-    """Only what can be loaded again without running code goes into a checkpoint."""
-    buffer = io.BytesIO()
-    try:
-        torch.save(contents, buffer)
-        buffer.seek(0)
-        torch.load(buffer, weights_only=True)
-    except Exception as error:
-        raise CheckpointError(
-            f"{name}.on_save_checkpoint adds {', '.join(contents)}: expected tensors and plain values, which can be "
-            f"loaded safely ({type(error).__name__})"
-        ) from error
+@contextmanager
+def _handing_on(module: nn.Module, others: list[nn.Module]) -> Iterator[None]:
+    """Have other modules hold, too, what this one's hook sets inside."""
+    before = dict(vars(module))
+    yield
+    changed = {name: value for name, value in vars(module).items() if value is not before.get(name)}
+    for other in others:
+        other.__dict__.update({name: value for name, value in changed.items() if name != "_current_fx_name"})

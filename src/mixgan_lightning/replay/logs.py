@@ -12,12 +12,13 @@ from torchmetrics import Metric
 from mixgan_lightning.replay.pair import Logged, Pair
 
 
-def log_once(module: Any, pairs: Sequence[Pair], weights: Tensor) -> None:
+def log_once(module: Any, pairs: Sequence[Pair], weights: Tensor) -> list[Metric]:
     """Hand on to Lightning what the pairs have logged since the last time.
 
     The same name twice in a step is two values, as it is to Lightning. A torchmetrics object is the first pair's: its
-    state cannot be averaged.
+    state cannot be averaged; the others' are returned.
     """
+    others: list[Metric] = []
     found: dict[tuple[str, int], list[tuple[Logged, Tensor]]] = {}
     for pair, weight in zip(pairs, weights, strict=True):
         counts: dict[str, int] = {}
@@ -29,8 +30,10 @@ def log_once(module: Any, pairs: Sequence[Pair], weights: Tensor) -> None:
         values, shares = [entry.value for entry, _ in entries], torch.stack([weight for _, weight in entries])
         if isinstance(values[0], Metric):
             module.log(name, values[0], **{"metric_attribute": name, **entries[0][0].options})
+            others += values[1:]
         else:
             module.log(name, mean(values, shares), **entries[0][0].options)
+    return others
 
 
 def mean(values: Sequence[Any], weights: Tensor) -> Any:

@@ -75,7 +75,7 @@ class Pair:
     def attach(self, trainer: Any, played: Played) -> None:
         """Play under this Trainer, with the optimisers configured last, on the parameters where they are now."""
         self.played = played
-        self.trainer = self.view.__dict__["_trainer"] = StagedTrainer(self, trainer)
+        self.meet(trainer)
         first = self.hosts.configured[0]
         for optimizer, real in zip(self.optimizers, first.optimizers, strict=True):
             optimizer.real = real
@@ -89,6 +89,17 @@ class Pair:
                 if buffer is not None:
                     module.own._buffers[name] = buffer.clone()
         self.view.__dict__["_device"] = getattr(self.hosts[self.i], "_device", None)
+
+    def meet(self, trainer: Any) -> None:
+        """Have the module know its Trainer."""
+        self.trainer = self.view.__dict__["_trainer"] = StagedTrainer(self, trainer)
+
+    def rest(self) -> None:
+        """Let go of the gradients, and follow the parameters to where they are now."""
+        self.output = None
+        for part in self.parameters:
+            part.own.grad = None
+            part.own.data = part.real.data
 
     def _keep_configured(self) -> None:
         """Hold what ``configure_optimizers`` set when it was called again, for another training."""
@@ -116,6 +127,10 @@ class Pair:
 
     def log(self, name: str, value: Any, options: dict[str, Any]) -> None:
         self.logged.append(Logged(name, value.detach().clone() if isinstance(value, Tensor) else value, options))
+
+    def tell_callbacks(self, hook: str, *args: Any) -> None:
+        for callback in self.trainer.callbacks:
+            getattr(callback, hook)(self.trainer, self.view, *args)
 
     def listen(self, backward: Backward, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
         """Run a ``backward()`` and note its loss with the optimisers whose gradients it changes."""

@@ -84,6 +84,9 @@ class Rehearsal:
     def log(self, name: str, value: Any, options: dict[str, Any]) -> None:
         """Nothing."""
 
+    def tell_callbacks(self, hook: str, *args: Any) -> None:
+        """Nothing."""
+
     def calls(self, style: Style, batch: Any, until: Until = lambda made: False) -> list[Call]:
         """The calls of the networks and of the module itself in one batch, up to one that is enough.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mixgan_lightning.errors import SamplingError
 from mixgan_lightning.gan_factory import check_independent
-from mixgan_lightning.processes import summed
+from mixgan_lightning.processes import everyones, summed
 from mixgan_lightning.replay.drawing import Rows, Script, Way, find_way, joined
 from mixgan_lightning.replay.hosts import Hosts
 from mixgan_lightning.replay.players import PLAYERS
@@ -102,9 +102,10 @@ class ReplayedGAN(nn.Module):
         """Look at a training batch: what it is like, and the labels that all processes see in theirs."""
         if self.template is None:
             self.template = Template.of(batch)
+            self.template.agree(everyones([leaf.labels for leaf in self.template.leaves]))
         labels = self.template.labels(batch)
         if labels is not None:
-            self.template.count(summed(torch.bincount(labels.long())).tolist())
+            self.template.count(summed(torch.bincount(labels)).tolist())
 
     # ---------------------------------------------------------------------------------------- drawing
 

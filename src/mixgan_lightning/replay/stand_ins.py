@@ -48,6 +48,10 @@ class Stage(Protocol):
         """``self.log(name, value, **options)``."""
         ...
 
+    def tell_callbacks(self, hook: str, *args: Any) -> None:
+        """A hook of the Trainer's callbacks."""
+        ...
+
 
 class StagedOptimizer:
     """One of the user's optimisers, over one pair's parameters.

@@ -17,7 +17,12 @@ from mixgan_lightning.schedule import Schedule
 
 
 class Style(Protocol):
-    """How to play a batch on a stage."""
+    """How to play a batch on a stage.
+
+    ``steps_schedulers``: whether schedulers are stepped for it, by their interval and frequency.
+    """
+
+    steps_schedulers: bool
 
     def play(self, stage: Stage, batch: Any, batch_idx: int) -> Any:
         """Both players' steps; what the user's step returned."""
@@ -26,6 +31,8 @@ class Style(Protocol):
 
 class OwnStep:
     """A LightningModule whose manual ``training_step`` plays both players."""
+
+    steps_schedulers = False
 
     def play(self, stage: Stage, batch: Any, batch_idx: int) -> Any:
         return call(stage.view.training_step, batch, batch_idx)
@@ -37,6 +44,8 @@ class OptimizerIdx:
     Each batch every optimiser takes a step, in their order; or, where ``configure_optimizers`` gives frequencies, one
     of them: n₁ batches the first, n₂ the second, and so on.
     """
+
+    steps_schedulers = True  # as Lightning 1 did
 
     def __init__(self, returned: Any) -> None:
         entries = returned if isinstance(returned, tuple | list) else [returned]
@@ -64,17 +73,9 @@ class OptimizerIdx:
                 view.manual_backward(loss)
             return loss
 
-        if "optimizer_idx" in inspect.signature(view.optimizer_step).parameters:  # the user's, with Lightning 1's
-            view.optimizer_step(
-                epoch=view.current_epoch,
-                batch_idx=batch_idx,
-                optimizer=optimizer,
-                optimizer_idx=k,
-                optimizer_closure=closure,
-                **_lightning_1_flags(view.optimizer_step),
-            )
-        else:
-            optimizer.step(closure=closure)
+        flags = {"on_tpu": False, "using_native_amp": False, "using_lbfgs": False}
+        given = {"optimizer": optimizer, "optimizer_idx": k, "optimizer_closure": closure, **flags}
+        view.optimizer_step(**_taken(view.optimizer_step, epoch=view.current_epoch, batch_idx=batch_idx, **given))
 
 
 class TwoLosses:
@@ -83,6 +84,8 @@ class TwoLosses:
     Args:
         schedule: how many generator steps follow a batch's discriminator step.
     """
+
+    steps_schedulers = True
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
@@ -176,7 +179,8 @@ def _named(function: Any, batch: Any, batch_idx: int, optimizer_idx: int) -> dic
     return {name: given.get(name, batch_idx) for name in names}
 
 
-def _lightning_1_flags(function: Any) -> dict[str, bool]:
-    """The flags that Lightning 1 handed to ``optimizer_step``, where the user's override asks for them."""
-    flags = ("on_tpu", "using_native_amp", "using_lbfgs")
-    return {flag: False for flag in flags if flag in inspect.signature(function).parameters}
+def _taken(function: Any, **given: Any) -> dict[str, Any]:
+    """What a user's override asks for of what Lightning 1 handed to ``optimizer_step``."""
+    parameters = inspect.signature(function).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return given if takes_all else {name: value for name, value in given.items() if name in parameters}

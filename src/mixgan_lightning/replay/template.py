@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten, treespec_dumps, treespec_loads
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten, treespec_dumps, treespec_loads
 
 from mixgan_lightning.errors import DataError
 
@@ -48,7 +48,7 @@ class Leaf:
 class Template:
     """What a batch looks like, without its data, and how often each label was seen; plain enough for a checkpoint."""
 
-    structure: str
+    structure: TreeSpec
     leaves: list[Leaf]
     sample_shape: list[int]
     label_counts: list[int] = field(default_factory=list)  # of those trained on
@@ -58,16 +58,23 @@ class Template:
         """From a batch."""
         leaves, structure = tree_flatten(batch)
         n = rows_of(batch)
-        return cls(treespec_dumps(structure), [Leaf.of(leaf, n) for leaf in leaves], [*images_in(batch).shape[1:]])
+        return cls(structure, [Leaf.of(leaf, n) for leaf in leaves], [*images_in(batch).shape[1:]])
 
     @classmethod
     def loaded(cls, saved: dict[str, Any]) -> Template:
         """From a checkpoint."""
-        return cls(**saved | {"leaves": [Leaf(**leaf) for leaf in saved["leaves"]]})
+        leaves = [Leaf(**leaf) for leaf in saved["leaves"]]
+        return cls(treespec_loads(saved["structure"]), leaves, saved["sample_shape"], saved["label_counts"])
 
-    def saved(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return asdict(self)
+    def saved(self) -> dict[str, Any] | None:
+        """For a checkpoint; None for batches of classes that cannot be written down (named tuples)."""
+        try:
+            structure = treespec_dumps(self.structure)
+        except NotImplementedError:
+            return None
+        leaves = [asdict(leaf) for leaf in self.leaves]
+        rest = {"sample_shape": list(self.sample_shape), "label_counts": list(self.label_counts)}
+        return {"structure": structure, "leaves": leaves, **rest}
 
     def count(self, counts: Sequence[int]) -> None:
         """More labels were seen."""
@@ -78,13 +85,21 @@ class Template:
     def batch(self, n: int, labels: Tensor, device: torch.device, data: float = 0.0) -> Any:
         """A batch of n rows with these labels and, in place of data, one value."""
         rows = [leaf.made(n, labels, device, data) for leaf in self.leaves]
-        return tree_unflatten(rows, treespec_loads(self.structure))
+        return tree_unflatten(rows, self.structure)
 
     def labels(self, batch: Any) -> Tensor | None:
         """The labels of a batch: its first small whole number a row, where it has one."""
         entries = tree_flatten(batch)[0]
         found = [entry for leaf, entry in zip(self.leaves, entries, strict=False) if leaf.labels]
-        return found[0].flatten() if found else None
+        if not found:
+            return None
+        labels = found[0].flatten().long()
+        return labels[(labels >= 0) & (labels < MOST_CLASSES)]
+
+    def agree(self, flags: Sequence[Sequence[bool]]) -> None:
+        """Hold for labels what all processes do."""
+        for leaf, *of_all in zip(self.leaves, *flags, strict=True):
+            leaf.labels = all(of_all)
 
 
 def images_in(batch: Any) -> Tensor:

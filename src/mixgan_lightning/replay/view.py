@@ -174,9 +174,15 @@ class StagedModule:
 
     def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """As Lightning's, with this module's hooks: gradients stay in the pair."""
+        self._stage.tell_callbacks("on_before_backward", loss)
         self.on_before_backward(loss)  # type: ignore[attr-defined]
         self.backward(loss, *args, **kwargs)  # type: ignore[attr-defined]
+        self._stage.tell_callbacks("on_after_backward")
         self.on_after_backward()  # type: ignore[attr-defined]
+
+    def optimizer_step(self, *args: Any, optimizer: Any, optimizer_closure: Any, **kwargs: Any) -> None:
+        """Lightning 1's, which a user's override may call by ``super()``."""
+        optimizer.step(closure=optimizer_closure)
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         """Logged once for all pairs."""
