@@ -5,7 +5,7 @@ from mixgan_lightning import errors
 
 def test_one_base_catches_everything_that_a_user_can_mend():
     family = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, Exception)]
-    assert len(family) == 5
+    assert len(family) == 6
     assert all(issubclass(e, errors.MixGANError) for e in family)
 
 
@@ -14,6 +14,7 @@ def test_one_base_catches_everything_that_a_user_can_mend():
     [
         ("ConfigurationError", ValueError),
         ("GANError", TypeError),
+        ("SamplingError", TypeError),
         ("DataError", ValueError),
         ("CheckpointError", RuntimeError),
     ],

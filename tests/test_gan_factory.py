@@ -132,12 +132,15 @@ def test_a_config_needs_a_target():
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ("no_such.Thing", r"no_such\.Thing.*No module named 'no_such'"),
-        ("torch.nn.Linear", r"torch\.nn.*Linear.*missing 2 required positional arguments: 'in_features'"),
+        ("no_such.Thing", r"cannot import 'no_such\.Thing': is a module of that name in the working directory"),
+        (
+            "torch.nn.Linear",
+            r"cannot build the GAN: .*torch\.nn.*Linear.*missing 2 required positional arguments: 'in_features'",
+        ),
     ],
 )
 def test_a_config_that_leads_nowhere_is_told(target, why):
-    with pytest.raises(ConfigurationError, match=f"cannot build the GAN: .*{why}"):
+    with pytest.raises(ConfigurationError, match=why):
         mix({"_target_": target}, 2)
 
 

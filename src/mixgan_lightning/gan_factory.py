@@ -50,12 +50,27 @@ def resolve(make_gan: MakeGAN) -> Callable[[], Any]:
         if "_target_" not in config:
             raise ConfigurationError(f"the config of a GAN needs a _target_ (an import path); got keys {list(config)}")
         return partial(_instantiate, config)  # not a lambda: spawned processes get it pickled
+    _check_takes_nothing(make_gan)
     if not callable(make_gan):
         raise GANError(
             "expected a class or a zero-argument function that builds a GAN, "
             f"got {type(make_gan).__name__}: {make_gan!r}"
         )
     return make_gan
+
+
+def _check_takes_nothing(make_gan: Any) -> None:
+    """A class that needs arguments is no factory yet."""
+    try:
+        inspect.signature(make_gan).bind()
+    except ValueError:  # no signature to be had
+        return
+    except TypeError as error:
+        if callable(make_gan):
+            raise GANError(
+                f"make_gan is called without arguments, but {getattr(make_gan, '__name__', make_gan)} has a {error}; "
+                "pass partial(TheClass, argument=…), or a function that builds one"
+            ) from error
 
 
 def plain(config: Any) -> Any:

@@ -19,7 +19,7 @@ BAD = [
     ("data.batch_size=many", "expected batch_size >= 1, a whole number, got 'many'"),
     ("data.batch_size=1.5", "expected batch_size >= 1, a whole number, got 1.5"),
     ("ckpt_path=no/such.ckpt", "no checkpoint at no/such.ckpt"),
-    ("gan._target_=no_such_module.GAN", "cannot build the GAN: Error locating target 'no_such_module.GAN'"),
+    ("gan._target_=no_such_module.GAN", "cannot import 'no_such_module.GAN': is a module of that name"),
     ("gan.generator._target_=mixgan_lightning.networks.NoSuch", "locating target 'mixgan_lightning.networks.NoSuch'"),
     ("gan.generator._target_=torch.nn.Linear", "cannot build the GAN: Error in call to target 'torch.nn"),
     ("gan.optimizer.lr=fast", "configure_optimizers"),

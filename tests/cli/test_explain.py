@@ -37,10 +37,10 @@ def test_keys_of_the_groups_that_were_chosen_are_suggested(tiny_train, one_line)
     ("argument", "message"),
     [
         ("mixture=mix4", "mixture=mix4: there is no such mixture; did you mean 'mix"),
-        ("gan=dcgn", "gan=dcgn: there is no such gan; did you mean 'dcgan'? (available: cdcgan, dcgan, mlp"),
+        ("gan=dcgn", "gan=dcgn: there is no such gan; did you mean 'dcgan'? (available: cdcgan, custom, dcgan, mlp"),
         ("data=gaussian_ring", "did you mean 'gaussians_ring'?"),
         ("logger=wanbd", "did you mean 'wandb'? (available: csv, default, wandb)"),
-        ("data=", "data=: there is no such data (available: digits, "),
+        ("data=", "data=: there is no such data (available: custom, digits, "),
         ("experiment=papper", "experiment=papper: there is no such experiment; did you mean 'paper'?"),
         ("experiment=ring/mix6", "experiment=ring/mix6: there is no such experiment; did you mean 'ring/mix"),
     ],
@@ -65,7 +65,7 @@ def test_an_alternative_of_ones_own_is_among_those_available(tiny_train, one_lin
     (tmp_path / "my_configs" / "gan").mkdir(parents=True)
     (tmp_path / "my_configs" / "gan" / "special.yaml").write_text("{}")
     line = one_line(tiny_train("hydra.searchpath=[file://my_configs]", "gan=specail"))
-    assert "did you mean 'special'? (available: cdcgan, dcgan, mlp, special)" in line
+    assert "did you mean 'special'? (available: cdcgan, custom, dcgan, mlp, special)" in line
 
 
 def test_a_value_that_hydra_cannot_read_is_to_be_quoted_and_then_read(tiny_train, one_line):

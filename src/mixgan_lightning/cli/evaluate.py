@@ -102,6 +102,11 @@ def _of_folder(config: DictConfig, device: torch.device) -> Outcome:
 
 def _quality(config: DictConfig, n: int | None) -> QualityCallback:
     """The data's own quality callback: the measures, the features, and how many samples."""
+    if not config.callbacks.quality:
+        raise ConfigurationError(
+            "nothing is measured of these data by themselves: add callbacks/quality=inception (images in [-1, 1]), or "
+            "+callbacks.quality._target_=… of your own"
+        )
     own: dict[str, Any] = plain(config.callbacks.quality) | {"seed": config.seed}
     if n is not None:
         own["num_samples"] = n

@@ -67,33 +67,35 @@ def find_way(rehearsed: Rehearsed, casting: Casting, sample_shape: list[int], cl
         SamplingError: where there is none.
     """
     blind, other, relabelled = rehearsed(0.0, 0), rehearsed(0.5, 0), rehearsed(0.0, 1)
-    found = _candidates(blind, other, casting, sample_shape)
-    fed = [k for k in found if _feeds(blind[k], blind, casting.networks[PLAYERS[1]])]
+    alike = _untouched(blind, other, casting)
+    found = [k for k in alike if blind[k].output[0].numel() == prod(sample_shape)]
+    fed = [k for k in found or alike if _feeds(blind[k], blind, casting.networks[PLAYERS[1]])]
+    found = found or fed  # the step may resize the data
     last = [k for k in found if not any(_holds(blind[other].arguments, blind[k].output) for other in found)]
     if not found:
         raise SamplingError(f"cannot draw samples of this GAN: {_why_not(blind, sample_shape)}")
     k = min(fed or last or found, key=lambda k: (not blind[k].path, k))  # a network's call before the module's own
     call = blind[k]
-    alike = k < len(relabelled) and equal_trees(call.arguments, relabelled[k].arguments)
+    same = k < len(relabelled) and equal_trees(call.arguments, relabelled[k].arguments)
     networks = (*casting.networks[PLAYERS[0]], *casting.parameters[PLAYERS[0]])
     has_rows = any(isinstance(leaf, Tensor) and _is_rows(leaf, call) for leaf in tree_leaves(call.arguments))
     return Way(
         path=call.path,
         turn=sum(earlier.path == call.path for earlier in blind[:k]),
         by_arguments=networks == (call.path,) and has_rows,
-        conditional=classes > 1 and not (alike and torch.equal(call.output, relabelled[k].output)),
+        conditional=classes > 1 and not (same and torch.equal(call.output, relabelled[k].output)),
         classes=classes,
     )
 
 
-def _candidates(blind: list[Call], other: list[Call], casting: Casting, sample_shape: list[int]) -> list[int]:
-    """The calls of the generator's networks, or of the module, that give what looks like the data, and not by them."""
+def _untouched(blind: list[Call], other: list[Call], casting: Casting) -> list[int]:
+    """The calls of the generator's networks, or of the module, that give the same whatever the data."""
     of_d = casting.networks[PLAYERS[1]]
     return [
         k
         for k, (call, counterpart) in enumerate(zip(blind, other, strict=False))
         if call.path not in of_d
-        and call.output.numel() == len(call.output) * prod(sample_shape)
+        and len(call.output)
         and (call.path, call.output.shape) == (counterpart.path, counterpart.output.shape)
         and equal_trees(call.arguments, counterpart.arguments)
         and torch.equal(call.output, counterpart.output)

@@ -15,11 +15,10 @@ from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.optimizers import parse
 from mixgan_lightning.replay import saving
 from mixgan_lightning.replay.game import Game
-from mixgan_lightning.replay.hosts import lightning_base
 from mixgan_lightning.replay.joint import JointOptimizers
 from mixgan_lightning.replay.pair import Pair
 from mixgan_lightning.replay.replayed_gan import ReplayedGAN
-from mixgan_lightning.replay.styles import TwoLosses, call, style_of
+from mixgan_lightning.replay.styles import TwoLosses, call, overrides, style_of
 from mixgan_lightning.schedule import as_schedule
 
 STEPS = ("validation_step", "test_step")
@@ -104,7 +103,13 @@ class Replay:
         return output
 
     def end_epoch(self) -> None:
-        """Step the schedulers of modules that leave it to others."""
+        """Step the schedulers of modules that leave it to others; say it where a player has not moved."""
+        played = self.module.played
+        for player, steps in (("generator", played.generator_steps), ("discriminator", played.discriminator_steps)):
+            if not steps:
+                rank_zero_warn(
+                    f"after an epoch the {player}'s optimiser has made no step: does the training_step call it?"
+                )
         self._step_schedulers("epoch", self.module.trainer.current_epoch + 1)
 
     def _step_schedulers(self, interval: str, count: int) -> None:
@@ -240,12 +245,6 @@ def _check_options(gan: ReplayedGAN, fakes: str | None, n_critic: Any) -> None:
         )
     if n_critic is not None and not isinstance(gan.style, TwoLosses):
         raise ConfigurationError(f"n_critic: {name}.training_step says itself who plays when; leave n_critic out")
-
-
-def overrides(kind: type, name: str) -> bool:
-    """Whether a user's class has a hook of its own."""
-    lightning = lightning_base(kind)
-    return lightning is not None and getattr(kind, name, None) is not getattr(lightning, name, None)
 
 
 def _called(name: str, pair: Pair, *, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

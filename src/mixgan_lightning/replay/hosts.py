@@ -227,6 +227,8 @@ def _attach(host: nn.Module, trainer: Any) -> None:
 
 def _share(hosts: Sequence[nn.Module], names: Sequence[str]) -> list[Any]:
     """Give all hosts the first one's attributes of these names."""
+    if isinstance(names, str):
+        raise ConfigurationError(f"share: expected a list of attributes, got {names!r}; write share=({names!r},)")
     shared = []
     for name in names:
         if not hasattr(hosts[0], name):

@@ -62,7 +62,8 @@ def cast(module: nn.Module, groups: Groups, players: Sequence[str] | None) -> Ca
     """
     owner = _owners(module, groups)
     by_optimizer = _owned(module, owner, len(groups))
-    named = _named([held.names for held in by_optimizer]) if players is None else _given(players, len(groups))
+    names = [held.names for held in by_optimizer]
+    named = _named(names) if players is None else _given(players, names)
     by_player = _owned(module, {p: PLAYERS.index(named[k]) for p, k in owner.items()}, len(PLAYERS))
     return Casting(
         named,
@@ -137,10 +138,25 @@ def _named(held: Sequence[list[str]]) -> tuple[str, ...]:
     )
 
 
-def _given(players: Sequence[str], count: int) -> tuple[str, ...]:
+def _named_as(held: list[str]) -> str | None:
+    """The player whose name all of these have, if any."""
+    if all(DISCRIMINATOR.search(name) for name in held):
+        return PLAYERS[1]
+    return PLAYERS[0] if all(GENERATOR.search(name) for name in held) else None
+
+
+def _given(players: Sequence[str], names: Sequence[list[str]]) -> tuple[str, ...]:
+    count = len(names)
     if isinstance(players, str) or len(players) != count or set(players) != set(PLAYERS):
         raise ConfigurationError(
             f"players: expected 'generator' or 'discriminator' for each of the {count} optimisers, in the order of "
             f"configure_optimizers() and each player at least once, got {players!r}"
         )
+    for player, held in zip(players, names, strict=True):
+        other = PLAYERS[player == PLAYERS[0]]
+        if _named_as(held) == other:
+            raise ConfigurationError(
+                f"players: {players!r} makes {held} the {player}, by its name the {other}; the order is that of "
+                "configure_optimizers()"
+            )
     return tuple(players)

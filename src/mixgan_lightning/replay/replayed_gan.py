@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -137,8 +138,9 @@ class ReplayedGAN(nn.Module):
             return self._shaped(host(*args, **kwargs))
 
     def _shaped(self, samples: Tensor) -> Tensor:
-        """As the data: a network may give rows that the step then views as images."""
-        return samples.reshape(-1, *self.known().sample_shape)
+        """As the data, where they are as large: a network may give rows that the step then views as images."""
+        shape = self.known().sample_shape
+        return samples.reshape(-1, *shape) if samples[0].numel() == prod(shape) else samples
 
     def _drawn(self, n: int, labels: Tensor, generator: nn.Module | None = None) -> list[Call]:
         """Calls that give n samples at least."""

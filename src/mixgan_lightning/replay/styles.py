@@ -35,7 +35,10 @@ class OwnStep:
     steps_schedulers = False
 
     def play(self, stage: Stage, batch: Any, batch_idx: int) -> Any:
-        return call(stage.view.training_step, batch, batch_idx)
+        step = stage.view.training_step
+        if "optimizer_idx" in inspect.signature(step).parameters:  # left from Lightning 1, where it was None
+            return step(batch, batch_idx, None)
+        return call(step, batch, batch_idx)
 
 
 class OptimizerIdx:
@@ -131,10 +134,11 @@ def style_of(module: Any, schedule: Schedule, returned: Any) -> Style:
         GANError: where it plays in none of the ways.
     """
     lightning = lightning_base(type(module))
-    if lightning is not None and "optimizer_idx" in inspect.signature(module.training_step).parameters:
-        return OptimizerIdx(returned)
+    lightning = lightning if overrides(type(module), "training_step") else None
     if lightning is not None and not module.automatic_optimization:
         return OwnStep()
+    if lightning is not None and "optimizer_idx" in inspect.signature(module.training_step).parameters:
+        return OptimizerIdx(returned)
     if has_two_losses(module):
         return TwoLosses(schedule)
     raise cannot_play(module)
@@ -162,6 +166,12 @@ def cannot_play(module: nn.Module) -> GANError:
 def has_two_losses(module: Any) -> bool:
     """Whether a module gives each player's loss by a method of its own."""
     return all(callable(getattr(module, f"{player}_loss", None)) for player in PLAYERS)
+
+
+def overrides(kind: type, name: str) -> bool:
+    """Whether a user's class has a hook of its own."""
+    lightning = lightning_base(kind)
+    return lightning is not None and getattr(kind, name, None) is not getattr(lightning, name, None)
 
 
 def call(function: Any, *arguments: Any) -> Any:
