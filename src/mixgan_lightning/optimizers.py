@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+from torch.nn import Parameter
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -138,14 +139,21 @@ def join(owns: Sequence[OwnOptimizer], mixture: Mixture, log_probability_lr: flo
         log_probability_lr: lr of α; None: the networks'.
     """
     joint = owns[0]
-    for own, component in zip(owns[1:], mixture.components[1:], strict=True):
+    held = [[list(group["params"]) for group in own.optimizer.param_groups] for own in owns]
+    for groups, component in zip(held[1:], mixture.components[1:], strict=True):
         owned = {id(p) for p in component.parameters()}  # a GAN's auxiliary networks are shared: only the first's train
-        for group, extra in zip(joint.optimizer.param_groups, own.optimizer.param_groups, strict=True):
-            group["params"].extend(p for p in extra["params"] if id(p) in owned)
-    for group in joint.optimizer.param_groups:
-        group.pop("param_names", None)  # of named_parameters(): one GAN's names, and there are T of each now
+        groups[:] = [[p for p in group if id(p) in owned] for group in groups]
+    hold_together(joint.optimizer, held)
     add_log_probabilities(joint.optimizer, mixture, log_probability_lr)
     return joint
+
+
+def hold_together(optimizer: Optimizer, held: Sequence[Sequence[Sequence[Parameter]]]) -> None:
+    """Have an optimiser's groups hold these parameters (by component and group), whatever they held, in place."""
+    del optimizer.param_groups[len(held[0]) :]  # α's, of an earlier training
+    for group, *of_all in zip(optimizer.param_groups, *held, strict=True):
+        group["params"][:] = [p for own in of_all for p in own]
+        group.pop("param_names", None)  # of named_parameters(): one GAN's names, and there are T of each now
 
 
 def add_log_probabilities(optimizer: Optimizer, mixture: Mixture, lr: float | None) -> None:

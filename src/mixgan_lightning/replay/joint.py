@@ -8,12 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
-from torch.optim import Optimizer
 
 from mixgan_lightning import log_names, scalars
 from mixgan_lightning.errors import GANError
 from mixgan_lightning.mixture import Mixture
-from mixgan_lightning.optimizers import add_log_probabilities, scale_log_probabilities, without_log_probabilities
+from mixgan_lightning.optimizers import (
+    add_log_probabilities,
+    hold_together,
+    scale_log_probabilities,
+    without_log_probabilities,
+)
 from mixgan_lightning.payoff import expectation
 from mixgan_lightning.processes import average_gradients
 from mixgan_lightning.replay.hosts import Hosts
@@ -41,7 +45,7 @@ class JointOptimizers:
         self._pending: dict[str, list[dict[int, Loss]]] = {}
         for k, player in enumerate(hosts.casting.players):
             mixture = self.mixture(player)
-            _join(self.optimizers[k], [host.groups[k] for host in hosts.configured[: len(mixture)]])
+            hold_together(self.optimizers[k], [host.groups[k] for host in hosts.configured[: len(mixture)]])
             if k in self.alpha_of:
                 add_log_probabilities(self.optimizers[k], mixture, log_probability_lr)
 
@@ -136,14 +140,6 @@ class JointOptimizers:
         if module.gradient_clip is not None:
             for component in mixture:
                 nn.utils.clip_grad_norm_(component.parameters(), module.gradient_clip)
-
-
-def _join(optimizer: Optimizer, groups: Sequence[Sequence[Sequence[Parameter]]]) -> None:
-    """Have the first host's groups hold all hosts' parameters, in place, whatever joined them before."""
-    del optimizer.param_groups[len(groups[0]) :]  # α's, of an earlier training
-    for k, group in enumerate(optimizer.param_groups):
-        group["params"][:] = [p for host in groups for p in host[k]]
-        group.pop("param_names", None)  # of named_parameters(): one module's names, and there are T of each now
 
 
 def _refuse_gradients(parameters: Sequence[Parameter]) -> None:

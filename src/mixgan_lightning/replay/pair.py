@@ -15,7 +15,7 @@ from mixgan_lightning.replay.losses import Backward, Loss, value_of
 from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import StagedOptimizer, StagedScheduler, StagedTrainer
 from mixgan_lightning.replay.streams import Modes
-from mixgan_lightning.replay.view import alias, view_of
+from mixgan_lightning.replay.view import alias, furnish
 from mixgan_lightning.schedule import Played
 
 
@@ -60,17 +60,14 @@ class Pair:
         self.logged: list[Logged] = []
         self.output: Any = None
         self._differentiating = False
-        first = hosts.configured[0]
-        self.optimizers = [StagedOptimizer(self, k, real) for k, real in enumerate(first.optimizers)]
-        self.schedulers = [StagedScheduler(self, config["scheduler"]) for config in first.schedulers]
+        self.optimizers: list[StagedOptimizer]
+        self.schedulers: list[StagedScheduler]
+        self.view: Any
         playing = {PLAYERS[0]: hosts.kept[i][PLAYERS[0]], PLAYERS[1]: hosts.kept[j][PLAYERS[1]]}
-        found = view_of(hosts, i, playing, hosts.stand_ins((i, j), self), self, alias)
-        self.view: Any = found.module
+        found = furnish(self, hosts, (i, j), playing, alias)
         self.parameters, self.modules = found.parameters, found.modules
         self._configured = hosts.configured[i]
         self.real_of = {id(part.own): part.real for part in found.parameters}
-        for k, optimizer in enumerate(self.optimizers):
-            optimizer.hold([[found.own_of[id(p)] for p in group] for group in hosts.configured[i].groups[k]])
 
     def attach(self, trainer: Any, played: Played) -> None:
         """Play under this Trainer, with the optimisers configured last, on the parameters where they are now."""

@@ -15,7 +15,7 @@ from mixgan_lightning.replay.losses import heard
 from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import StagedOptimizer, StagedScheduler, StagedTrainer
 from mixgan_lightning.replay.styles import Style
-from mixgan_lightning.replay.view import view_of
+from mixgan_lightning.replay.view import furnish
 from mixgan_lightning.schedule import Played
 
 
@@ -59,20 +59,17 @@ class Rehearsal:
         self.hosts = hosts
         self.played = Played()
         self.trainer: Any = StagedTrainer(self, STAND_IN)
-        first = hosts.configured[0]
-        self.optimizers = [StagedOptimizer(self, n, real) for n, real in enumerate(first.optimizers)]
-        self.schedulers = [StagedScheduler(self, config["scheduler"]) for config in first.schedulers]
+        self.optimizers: list[StagedOptimizer]
+        self.schedulers: list[StagedScheduler]
+        self.view: Any
         playing = dict(hosts.kept[k])
         if generator is not None:
             playing[PLAYERS[0]] = {path: hosts.part(generator, path) for path in playing[PLAYERS[0]]}
-        found = view_of(hosts, k, playing, hosts.stand_ins((k,), self), self, _copy)
-        self.view: Any = found.module
+        furnish(self, hosts, (k,), playing, _copy)
         self.view.__dict__["_trainer"] = self.trainer
         self.view.eval()  # dropout in a discriminator would move the random stream of the latents
         if living is not None:
             self.view.__dict__.update({name: v for name, v in vars(living).items() if name not in vars(self.view)})
-        for n, optimizer in enumerate(self.optimizers):
-            optimizer.hold([[found.own_of[id(p)] for p in group] for group in hosts.configured[k].groups[n]])
         self.failure: Exception | None = None
 
     def step(self, optimizer: int, *, counted: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Generator, Tensor, nn
@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 from mixgan_lightning.errors import GANError
 from mixgan_lightning.replay.hosts import Hosts, lightning_base
 from mixgan_lightning.replay.players import PLAYERS
-from mixgan_lightning.replay.stand_ins import Stage
+from mixgan_lightning.replay.stand_ins import Stage, StagedOptimizer, StagedScheduler
 
+MakeParameter = Callable[[Parameter], Parameter]  # the view's own from the mixture's
 BY_REFERENCE = (Dataset, DataLoader)  # never copied with a module
 
 
@@ -46,7 +47,7 @@ def view_of(
     playing: Mapping[str, Mapping[str, Any]],
     known: Mapping[int, Any],
     stage: Stage,
-    parameter: Callable[[Parameter], Parameter],
+    parameter: MakeParameter,
 ) -> View:
     """Host i's module with these networks in place of its own.
 
@@ -85,6 +86,20 @@ def view_of(
     )
 
 
+def furnish(
+    stage: Any, hosts: Hosts, ks: Sequence[int], playing: Mapping[str, Mapping[str, Any]], parameter: MakeParameter
+) -> View:
+    """Give a stage its optimisers, schedulers and view: host ks[0]'s module; stand-ins are for all of these hosts'."""
+    configured = hosts.configured[ks[0]]
+    stage.optimizers = [StagedOptimizer(stage, k, real) for k, real in enumerate(hosts.configured[0].optimizers)]
+    stage.schedulers = [StagedScheduler(stage, config["scheduler"]) for config in hosts.configured[0].schedulers]
+    found = view_of(hosts, ks[0], playing, hosts.stand_ins(ks, stage), stage, parameter)
+    stage.view = found.module
+    for optimizer, groups in zip(stage.optimizers, configured.groups, strict=True):
+        optimizer.hold([[found.own_of[id(p)] for p in group] for group in groups])
+    return found
+
+
 def _check_follows(module: nn.Module, host: nn.Module, parameters: list[Part], hosts: Hosts) -> None:
     """The copy plays on the pair's parameters, and on nothing that only looks like them."""
     known = {id(part.own) for part in parameters} | {id(each) for each in _by_reference(hosts, host)}
@@ -101,7 +116,7 @@ def _copied(
     playing: Mapping[str, Mapping[str, Any]],
     player: str,
     memo: dict[int, Any],
-    parameter: Callable[[Parameter], Parameter],
+    parameter: MakeParameter,
 ) -> list[Part]:
     """Copy what plays, and have every reference to the host's own networks lead to the copy."""
     parts: list[Part] = []
