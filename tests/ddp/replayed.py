@@ -234,6 +234,30 @@ def noise(folder):
 # ---------------------------------------------------------------------------------------- one process fails
 
 
+class EitherBlock(nn.Module):
+    """Stochastic depth: one block or the other, by chance."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def forward(self, z, labels):
+        return (self.a if torch.rand(()) < 0.5 else self.b)(z)
+
+
+class ByChance(Labelled):
+    """Processes have gradients of different parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = EitherBlock()
+
+
+def by_chance(folder):
+    _, model, _ = fitted(folder, ByChance)
+    return {"state": state_of(model)}
+
+
 class FailsInTheLast(Labelled):
     def training_step(self, batch, batch_idx):
         super().training_step(batch, batch_idx)
@@ -256,4 +280,5 @@ CHECKS = {f"replayed {game}": lambda folder, other, game=game: played(folder, ga
 CHECKS |= {
     "replayed with labels": lambda folder, other: with_labels(folder),
     "replayed noise": lambda folder, other: noise(folder),
+    "replayed by chance": lambda folder, other: by_chance(folder),
 }

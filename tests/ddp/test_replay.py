@@ -39,6 +39,12 @@ def test_processes_end_with_equal_parameters(ranks, game):
         assert largest(found[f"replayed {game}"]["after"], ranks[0][f"replayed {game}"]["after"]) == 0
 
 
+def test_processes_that_have_gradients_of_different_parameters_end_with_equal_ones(ranks):
+    """What one has no gradient of counts as zero, and is not mixed up with another's."""
+    for found in ranks[1:]:
+        assert largest(found["replayed by chance"]["state"], ranks[0]["replayed by chance"]["state"]) == 0
+
+
 def test_all_processes_images_and_one_games_steps_are_counted(ranks, alone):
     for found in [alone, *ranks]:
         assert [found[f"replayed {game}"]["seen"] for game in GAMES] == [5 * 24] * len(GAMES)
