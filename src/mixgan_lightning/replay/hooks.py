@@ -11,14 +11,13 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from mixgan_lightning import log_names
-from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.optimizers import parse
 from mixgan_lightning.replay import saving
 from mixgan_lightning.replay.game import Game
 from mixgan_lightning.replay.joint import JointOptimizers
 from mixgan_lightning.replay.pair import Pair
 from mixgan_lightning.replay.replayed_gan import ReplayedGAN
-from mixgan_lightning.replay.styles import TwoLosses, call, overrides, style_of
+from mixgan_lightning.replay.styles import call, check_options, overrides, style_of
 from mixgan_lightning.schedule import as_schedule
 
 STEPS = ("validation_step", "test_step")
@@ -62,13 +61,13 @@ class Replay:
 
     def __init__(self, module: Any, gan: ReplayedGAN, fakes: str | None, n_critic: Any) -> None:
         self.module, self.gan = module, gan
+        self._kind = kind = type(gan.hosts[0])
         schedule = as_schedule(1 if n_critic is None else n_critic)
         gan.style = style_of(gan.hosts[0], schedule, gan.hosts.configured[0].returned)
-        _check_options(gan, fakes, n_critic)
+        check_options(gan.style, self._kind.__name__, fakes, n_critic)
         self._attached = False
         self._game: Game | None = None
         self._joint: JointOptimizers | None = None
-        self._kind = kind = type(gan.hosts[0])
         for names, played in ((BY_EVERY_PAIR, self.hook), (BY_THE_FIRST, self.first_module)):
             module.__dict__.update({name: partial(played, name) for name in names if overrides(kind, name)})
         for name in ("teardown", "on_validation_model_zero_grad"):
@@ -234,17 +233,6 @@ class Replay:
         else:
             with self.gan.hosts.whole(k) as host:
                 yield host
-
-
-def _check_options(gan: ReplayedGAN, fakes: str | None, n_critic: Any) -> None:
-    name = type(gan.hosts[0]).__name__
-    if fakes not in (None, "full"):
-        raise ConfigurationError(
-            f"fakes={fakes!r}: {name} draws its fakes itself, a whole batch for each pair (fakes='full'); leave fakes "
-            "out (to split a batch the mixture needs networks and an objective: mixgan_lightning.GAN)"
-        )
-    if n_critic is not None and not isinstance(gan.style, TwoLosses):
-        raise ConfigurationError(f"n_critic: {name}.training_step says itself who plays when; leave n_critic out")
 
 
 def _called(name: str, pair: Pair, *, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

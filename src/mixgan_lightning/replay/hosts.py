@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from types import FunctionType, SimpleNamespace
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
-from pytorch_lightning.loggers.logger import DummyLogger
 from torch import nn
 from torch.nn import Parameter
-from torch.optim import Optimizer
 
 from mixgan_lightning.errors import ConfigurationError, GANError
-from mixgan_lightning.optimizers import parse, schedulers_in
+from mixgan_lightning.replay.closures import check_closures
+from mixgan_lightning.replay.configured import STAND_IN, Configured, lightning_base
 from mixgan_lightning.replay.players import PLAYERS, Casting, cast
 from mixgan_lightning.sampling import own_stream
-
-# what configure_optimizers may ask of a Trainer before there is one: only who owns what is looked at then
-STAND_IN = SimpleNamespace(
-    max_epochs=1,
-    max_steps=1,
-    current_epoch=0,
-    global_step=0,
-    estimated_stepping_batches=1,
-    num_training_batches=1,
-    accumulate_grad_batches=1,
-    world_size=1,
-    num_devices=1,
-    num_nodes=1,
-    datamodule=None,
-    is_global_zero=True,
-    loggers=[DummyLogger()],
-)
 
 
 class Networks(nn.Module):
@@ -64,7 +45,7 @@ class Hosts(nn.ModuleList):
 
     def __init__(self, built: Sequence[nn.Module], share: Sequence[str], players: Sequence[str] | None) -> None:
         super().__init__(built)
-        _check_closures(built[0])
+        check_closures(built[0])
         self.shared = _share(built, share)
         self._shared = tuple(share)
         self._shared_modules = [name for name in share if isinstance(getattr(built[0], name), nn.Module)]
@@ -186,40 +167,6 @@ class Hosts(nn.ModuleList):
             where[name] = part  # None keeps the place, so that the order of a module's parts is as it was
 
 
-class Configured(NamedTuple):
-    """What a host's ``configure_optimizers`` returned, in its order."""
-
-    returned: Any
-    optimizers: list[Optimizer]
-    groups: list[list[list[Parameter]]]  # each optimiser's parameter groups, before others' parameters join them
-    schedulers: list[dict[str, Any]]  # Lightning's dictionaries
-    kept: dict[str, Any]  # the attributes that it set on the way: optimisers, schedulers
-
-    @classmethod
-    def by(cls, host: nn.Module) -> Self:
-        """Ask the host.
-
-        Raises:
-            GANError: where it has no such method, or returns something else.
-        """
-        configure = getattr(host, "configure_optimizers", None)
-        if configure is None:
-            raise GANError(
-                f"{type(host).__name__}: expected a method configure_optimizers() that returns the players' optimisers"
-            )
-        before = dict(vars(host))
-        returned = configure()
-        kept = {name: value for name, value in vars(host).items() if value is not before.get(name)}
-        optimizers = [own.optimizer for own in parse(returned)]
-        groups = [[list(group["params"]) for group in optimizer.param_groups] for optimizer in optimizers]
-        return cls(returned, optimizers, groups, schedulers_in(returned), kept)
-
-
-def lightning_base(kind: type) -> type | None:
-    """The LightningModule among a class's bases, of `pytorch_lightning` or of `lightning`."""
-    return next((base for base in kind.__mro__ if base.__name__ == "LightningModule"), None)
-
-
 def _attach(host: nn.Module, trainer: Any) -> None:
     if lightning_base(type(host)) is not None:
         host.__dict__["_trainer"] = trainer  # the other package's setter would look at its class
@@ -237,43 +184,6 @@ def _share(hosts: Sequence[nn.Module], names: Sequence[str]) -> list[Any]:
         for host in hosts[1:]:
             setattr(host, name, shared[-1])
     return shared
-
-
-def _check_closures(module: nn.Module) -> None:
-    """A function that holds the module itself would lead every pair back to it, whatever copy it was called on."""
-    own = {id(part) for part in module.modules()}
-    for path, part in module.named_modules():
-        makes_its_own = type(part).__setstate__ is not nn.Module.__setstate__  # torchmetrics', compiled networks
-        for name, value in vars(part).items() if not makes_its_own else ():
-            for function in _functions(value) if name not in REGISTERED else ():
-                if any(id(held) in own for held in _held(function)):
-                    where = ".".join([type(module).__name__, *([path] if path else []), name.strip("_")])
-                    raise GANError(
-                        f"{where} is a function that holds the module itself (a lambda, or one made in __init__), or "
-                        "has one: every pair needs its own; make it a method"
-                    )
-
-
-REGISTERED = ("_parameters", "_buffers", "_modules")
-
-
-def _functions(value: Any) -> Iterator[FunctionType]:
-    """A function, or those in a dictionary, list or tuple."""
-    if isinstance(value, FunctionType):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _functions(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _functions(each)
-
-
-def _held(function: FunctionType) -> Iterator[Any]:
-    """What a function holds of where it was made."""
-    for cell in function.__closure__ or ():
-        with suppress(ValueError):  # an empty cell
-            yield cell.cell_contents
 
 
 def _check_shared_is_rest(casting: Casting, share: Sequence[str]) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from mixgan_lightning.replay.hosts import STAND_IN, Hosts
+from mixgan_lightning.replay.configured import STAND_IN
+from mixgan_lightning.replay.hosts import Hosts
 from mixgan_lightning.replay.losses import heard
 from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import StagedOptimizer, StagedScheduler, StagedTrainer

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from mixgan_lightning.errors import GANError
-from mixgan_lightning.replay.hosts import lightning_base
+from mixgan_lightning.errors import ConfigurationError, GANError
+from mixgan_lightning.replay.configured import lightning_base
 from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import Stage, StagedLightningOptimizer
 from mixgan_lightning.schedule import Schedule
@@ -161,6 +161,21 @@ def cannot_play(module: nn.Module) -> GANError:
         "automatic_optimization = False whose training_step steps both players, one whose training_step takes "
         "optimizer_idx, or a module with generator_loss(batch) and discriminator_loss(batch)"
     )
+
+
+def check_options(style: Style, name: str, fakes: str | None, n_critic: Any) -> None:
+    """Options of a mixture that such a module decides itself.
+
+    Raises:
+        ConfigurationError: for those.
+    """
+    if fakes not in (None, "full"):
+        raise ConfigurationError(
+            f"fakes={fakes!r}: {name} draws its fakes itself, a whole batch for each pair (fakes='full'); leave fakes "
+            "out (to split a batch the mixture needs networks and an objective: mixgan_lightning.GAN)"
+        )
+    if n_critic is not None and not isinstance(style, TwoLosses):
+        raise ConfigurationError(f"n_critic: {name}.training_step says itself who plays when; leave n_critic out")
 
 
 def has_two_losses(module: Any) -> bool:

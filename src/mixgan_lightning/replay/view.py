@@ -11,7 +11,8 @@ from torch.nn import Parameter
 from torch.utils.data import DataLoader, Dataset
 
 from mixgan_lightning.errors import GANError
-from mixgan_lightning.replay.hosts import Hosts, lightning_base
+from mixgan_lightning.replay.configured import lightning_base
+from mixgan_lightning.replay.hosts import Hosts
 from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import Stage, StagedOptimizer, StagedScheduler
 
