@@ -169,7 +169,8 @@ def _log_objective(logger: Logger, objective: float, trainer: pl.Trainer, images
 
 def _quiet() -> None:
     """Keep third parties' notes out of the terminal; what goes wrong is still said."""
-    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
+    packages = ("pytorch_lightning", "lightning.pytorch")  # the second speaks for both where a user's module imports it
+    for name in (name + end for name in packages for end in ("", ".utilities.rank_zero")):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
