@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from mixgan_lightning import checkpoint, checks, log_names, mix
 from mixgan_lightning.callbacks import QualityCallback
@@ -56,6 +57,8 @@ def train(config: DictConfig) -> float | None:
     try:
         datamodule = datamodule_of(config.data)
         model = mix(config.gan, **plain(config.mixture))
+        if datamodule is None and not is_overridden("train_dataloader", model):
+            raise ConfigurationError("data=none is for a GAN with a train_dataloader of its own; choose data=NAME")
         trainer = _trainer(config, run_dir)
         _check_objective(config.objective, trainer)
         start = time.perf_counter()
