@@ -98,10 +98,12 @@ class QualityCallback(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Measure and log, when it is due by steps."""
-        if isinstance(pl_module, MixtureModule) and not self._tried:  # an unmodified GAN's samples: now it is known how
+        if not isinstance(pl_module, MixtureModule):
+            return
+        if not self._tried:  # an unmodified GAN's samples: now it is known how
             self.scoring.check(DrawnSamples(pl_module.sampler, 2, self.seed))
             self._tried = True
-        if isinstance(pl_module, MixtureModule) and self.occasion.after_batch(trainer):
+        if self.occasion.after_batch(trainer):
             self.evaluate(trainer, pl_module, f"step {trainer.fit_loop.total_batch_idx + 1}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

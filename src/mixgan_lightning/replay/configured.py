@@ -11,7 +11,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from mixgan_lightning.errors import GANError
-from mixgan_lightning.optimizers import parse, schedulers_in
+from mixgan_lightning.optimizers import OwnOptimizer, parse, schedulers_in
 
 # what configure_optimizers may ask of a Trainer before there is one: only who owns what is looked at then
 STAND_IN = SimpleNamespace(
@@ -35,7 +35,7 @@ class Configured(NamedTuple):
     """What a host's ``configure_optimizers`` returned, in its order."""
 
     returned: Any
-    optimizers: list[Optimizer]
+    owns: list[OwnOptimizer]  # each optimiser with its scheduler
     groups: list[list[list[Parameter]]]  # each optimiser's parameter groups, before others' parameters join them
     schedulers: list[dict[str, Any]]  # Lightning's dictionaries
     kept: dict[str, Any]  # the attributes that it set on the way: optimisers, schedulers
@@ -55,9 +55,14 @@ class Configured(NamedTuple):
         before = dict(vars(host))
         returned = configure()
         kept = {name: value for name, value in vars(host).items() if value is not before.get(name)}
-        optimizers = [own.optimizer for own in parse(returned)]
-        groups = [[list(group["params"]) for group in optimizer.param_groups] for optimizer in optimizers]
-        return cls(returned, optimizers, groups, schedulers_in(returned), kept)
+        owns = parse(returned)
+        groups = [[list(group["params"]) for group in own.optimizer.param_groups] for own in owns]
+        return cls(returned, owns, groups, schedulers_in(returned), kept)
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """The optimisers alone."""
+        return [own.optimizer for own in self.owns]
 
 
 def lightning_base(kind: type) -> type | None:

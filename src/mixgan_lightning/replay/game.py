@@ -33,7 +33,7 @@ class Game:
     def __init__(self, pairs: Sequence[Pair], joint: JointOptimizers, module: Any) -> None:
         self.pairs, self.joint, self.module = pairs, joint, module
         self._current = pairs[0]
-        self._metrics: dict[str, list[Metric]] = {}  # by the hook that logged them
+        self._metrics: dict[str, dict[int, Metric]] = {}  # by the hook that logged them, and id
         self._training = module.training
         self._modes: list[tuple[nn.Module, bool]] = []  # while evaluating: each module's own, to be restored
 
@@ -63,13 +63,12 @@ class Game:
 
     def reset_metrics(self, step: str) -> None:
         """Reset the torchmetrics objects that other pairs logged in a step: Lightning resets the first pair's."""
-        for metric in self._metrics.pop(step, []):
+        for metric in self._metrics.pop(step, {}).values():
             metric.reset()
 
     def _log_once(self, weights: Tensor) -> None:
-        metrics = log_once(self.module, self.pairs, weights)
-        known = self._metrics.setdefault(str(self.module._current_fx_name), [])
-        known += [metric for metric in metrics if not any(metric is other for other in known)]
+        for metric in log_once(self.module, self.pairs, weights):
+            self._metrics.setdefault(str(self.module._current_fx_name), {})[id(metric)] = metric
 
     def _advance(self, runs: Sequence[Run], w_u: Tensor) -> Pause:
         """Run every pair up to its next pause, each from the same random state and the same values."""

@@ -11,7 +11,6 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from mixgan_lightning import log_names
-from mixgan_lightning.optimizers import parse
 from mixgan_lightning.replay import saving
 from mixgan_lightning.replay.game import Game
 from mixgan_lightning.replay.joint import JointOptimizers
@@ -25,7 +24,7 @@ BATCH_ENDS = ("on_train_batch_end", "on_validation_batch_end", "on_test_batch_en
 BY_EVERY_PAIR = (
     *STEPS,
     *BATCH_ENDS,
-    *("on_fit_start", "on_fit_end", "teardown"),
+    *("on_fit_start", "on_fit_end"),
     *(f"on_train_{when}" for when in ("start", "end", "epoch_start", "epoch_end", "batch_start")),
     *(
         f"on_{loop}_{when}"
@@ -70,8 +69,8 @@ class Replay:
         self._joint: JointOptimizers | None = None
         for names, played in ((BY_EVERY_PAIR, self.hook), (BY_THE_FIRST, self.first_module)):
             module.__dict__.update({name: partial(played, name) for name in names if overrides(kind, name)})
-        for name in ("teardown", "on_validation_model_zero_grad"):
-            module.__dict__[name] = partial(getattr(self, name.removeprefix("on_validation_model_")), name)
+        module.__dict__["teardown"] = self.teardown
+        module.__dict__["on_validation_model_zero_grad"] = self.zero_grad
         gone = [name for name in LIGHTNING_1 if callable(getattr(kind, name, None))]
         if gone:
             rank_zero_warn(f"{kind.__name__}.{gone[0]}: Lightning 2 has no such hook, and it is not called")
@@ -114,7 +113,7 @@ class Replay:
     def _step_schedulers(self, interval: str, count: int) -> None:
         configured = self.gan.hosts.configured[0]
         if self.gan.style.steps_schedulers and configured.schedulers:
-            for own in parse(configured.returned):
+            for own in configured.owns:
                 own.step_scheduler(interval, count, self.module.trainer.callback_metrics)
 
     # ---------------------------------------------------------------------------------------- the hooks
@@ -169,18 +168,18 @@ class Replay:
         with self._living(0) as module, _handing_on(module, others):
             return getattr(module, name)(*args, **kwargs)
 
-    def teardown(self, name: str, stage: str) -> None:
+    def teardown(self, stage: str) -> None:
         """The user's, and then let go of what training needed."""
-        if overrides(self._kind, name):
-            self.hook(name, stage)
+        if overrides(self._kind, "teardown"):
+            self.hook("teardown", stage)
         for pair in self._pairs():
             pair.rest()
         self._attached = False
 
-    def zero_grad(self, name: str) -> None:
+    def zero_grad(self) -> None:
         """Before an evaluation Lightning clears the gradients, and so does every pair."""
         for pair in self._pairs():
-            getattr(pair.view, name, pair.view.zero_grad)()
+            getattr(pair.view, "on_validation_model_zero_grad", pair.view.zero_grad)()
 
     def _kept_by_pairs(self, name: str, function: Callable[[Pair], Any], batch_idx: int) -> Any:
         """Play, and have each pair keep what its step returned for the hook at the batch's end."""

@@ -44,8 +44,6 @@ class ReplayedGAN(nn.Module):
         super().__init__()
         check_plays(built[0])
         self.hosts = Hosts(built, share, players)
-        for player in PLAYERS:
-            check_independent([self.hosts.component(k, player) for k in range(len(built))], player)
         self.template: Template | None = None
         self.living: list[nn.Module] = []  # at most one; a list, for it is no part of this module
         self._way: Way | None = None
@@ -56,8 +54,14 @@ class ReplayedGAN(nn.Module):
         return self.__dict__ | {"living": []}
 
     def release(self) -> tuple[list[nn.Module], list[nn.Module]]:
-        """Take the networks out: by player, what each host gives to the mixture."""
+        """Take the networks out: by player, what each host gives to the mixture.
+
+        Raises:
+            GANError: when they share parameters or start identical.
+        """
         found = [[self.hosts.component(k, player) for k in range(len(self.hosts))] for player in PLAYERS]
+        for components, player in zip(found, PLAYERS, strict=True):
+            check_independent(components, player)
         self.hosts.release()
         return found[0], found[1]
 
@@ -69,7 +73,7 @@ class ReplayedGAN(nn.Module):
 
     def labels(self, batch: Any) -> Tensor | None:
         """The labels of a batch, where samples depend on them."""
-        return self.known().labels(batch) if self.num_classes is not None else None
+        return self.known().labels(batch) if self._found_way().conditional else None
 
     def known(self) -> Template:
         """What a batch looks like.
@@ -86,8 +90,7 @@ class ReplayedGAN(nn.Module):
     @property
     def num_classes(self) -> int | None:
         """How many labels there are, where samples depend on them."""
-        weights = self.label_weights
-        return None if weights is None else len(weights)
+        return len(self.known().label_counts) if self._found_way().conditional else None
 
     @property
     def label_weights(self) -> Tensor | None:

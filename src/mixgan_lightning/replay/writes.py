@@ -26,7 +26,6 @@ class Writes:
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
-        self.pairs = pairs
         self._before = {id(part.real): part.real.detach().clone() for pair in pairs for part in pair.parameters}
         self._after: dict[int, dict[tuple[int, int], Tensor]] = {}  # by parameter and pair
         self._written: dict[int, Part] = {}
