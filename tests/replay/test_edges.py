@@ -428,6 +428,16 @@ def test_schedulers_of_modules_with_two_losses_step_by_epochs(tmp_path):
     assert rates == [0.0125, 0.0125, 0.1, 0.1]
 
 
+def test_such_schedulers_go_on_from_a_checkpoint(tmp_path):
+    trained(WithSchedulers, tmp_path, epochs=2).trainer.save_checkpoint(tmp_path / "two.ckpt")
+    model = mix(WithSchedulers, size=2)
+    run = trainer(tmp_path, max_epochs=3)
+    run.fit(model, points(), ckpt_path=tmp_path / "two.ckpt")
+    (scheduler,) = [config.scheduler for config in run.lr_scheduler_configs]
+    assert scheduler.last_epoch == 3
+    assert [group["lr"] for group in run.optimizers[0].param_groups] == [0.0125, 0.0125]
+
+
 # ---------------------------------------------------------------------------------------- told before training
 
 

@@ -88,8 +88,9 @@ class Replay:
         self._joint = JointOptimizers(self.module, self.gan.hosts, self.module.log_probability_lr)
         if self._game is not None:
             self._game.joint = self._joint
-        # Lightning 2 does not know Lightning 1's frequencies, and would warn of what we step ourselves
-        return self._joint.optimizers if self.gan.style.steps_schedulers else returned
+        if self.gan.style.steps_schedulers:  # Lightning saves them, and does not know Lightning 1's frequencies
+            return [own.as_lightning() for own in self.gan.hosts.configured[0].owns]
+        return returned
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
         """Both players' steps, as the user wrote them."""
