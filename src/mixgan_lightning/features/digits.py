@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import tempfile
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, interpolate
 
+from mixgan_lightning.cache import cache_folder, keep_weights, restore_weights
 from mixgan_lightning.data.digits import digits_split
 from mixgan_lightning.errors import DataError
-
-log = logging.getLogger(__name__)
 
 RECIPE = 1  # raise it when the network or its training changes: the name of the cached file and all scores follow
 EPOCHS = 60  # 3 s on one core; calibrated by then (held-out cross-entropy 0.04), so that real data score 9.5 of 10
@@ -84,40 +79,13 @@ class DigitsClassifier(nn.Module):
         Returns:
             A classifier of 98.6 % accuracy on the held-out digits.
         """
-        folder = Path(cache_dir or os.environ.get("MIXGAN_CACHE") or Path.home() / ".cache" / "mixgan_lightning")
-        path = folder / f"digits_classifier_v{RECIPE}.pt"
+        path = Path(cache_dir or cache_folder()) / f"digits_classifier_v{RECIPE}.pt"
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]):  # grad on, also in validation
-            classifier = _restored(path)
-            if classifier is None:
+            classifier = DigitsClassifier()
+            if not restore_weights(classifier, path):
                 classifier = _trained()
-                _save(classifier, path)
+                keep_weights(classifier, path)
         return classifier.eval().requires_grad_(False)
-
-
-def _restored(path: Path) -> DigitsClassifier | None:
-    if not path.exists():
-        return None
-    classifier = DigitsClassifier()
-    try:
-        if (
-            damaged := ZipFile(path).testzip()
-        ) is not None:  # torch.load checks no sums: flipped bits would come through
-            raise BadZipFile(damaged)
-        classifier.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # a damaged file raises errors of many kinds, and all have the same remedy
-        log.warning("cannot read %s (%s); training the classifier again", path, type(error).__name__)
-        return None
-    return classifier
-
-
-def _save(classifier: DigitsClassifier, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            torch.save(classifier.state_dict(), file)
-        os.replace(file.name, path)  # atomic: other processes see the old file or the new, never half of one
-    except OSError as error:
-        log.warning("cannot write %s (%s); the classifier will be trained again next time", path, error)
 
 
 def _trained() -> DigitsClassifier:
