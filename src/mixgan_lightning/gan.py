@@ -12,6 +12,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from mixgan_lightning.errors import DataError, GANError
 from mixgan_lightning.objectives import NonSaturating, Objective
@@ -20,6 +21,7 @@ from mixgan_lightning.schedule import Schedule, as_schedule
 from mixgan_lightning.scores import adversarial, flattened
 
 MakeOptimizer = Callable[[Iterable[Parameter]], Optimizer]
+MakeScheduler = Callable[[Optimizer], LRScheduler]
 
 # Adam as Radford et al. 2016, Section 4 (DCGAN): what most GANs start from
 ADAM: MakeOptimizer = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
@@ -62,6 +64,7 @@ class GAN(nn.Module):
         penalty: weight clipping, gradient penalty or R1.
         optimizer: ``optimizer(parameters) -> Optimizer``, for both players. Default: Adam, lr 2e-4, betas (0.5, 0.999).
         discriminator_optimizer: the discriminators' own, where it differs.
+        scheduler: ``scheduler(optimizer) -> LRScheduler``, for both players, stepped after every epoch. Default: none.
         num_classes: the GAN is conditional: batches are (images, labels) with labels in 0 … num_classes − 1.
         n_critic: discriminator steps per generator step, or a schedule.
 
@@ -88,6 +91,7 @@ class GAN(nn.Module):
         penalty: Penalty | None = None,
         optimizer: MakeOptimizer = ADAM,
         discriminator_optimizer: MakeOptimizer | None = None,
+        scheduler: MakeScheduler | None = None,
         num_classes: int | None = None,
         n_critic: int | Schedule = 1,
     ) -> None:
@@ -111,6 +115,7 @@ class GAN(nn.Module):
         self.smoothness = penalty or Penalty()
         self.make_generator_optimizer = optimizer
         self.make_discriminator_optimizer = discriminator_optimizer or optimizer
+        self.make_scheduler = scheduler
         self.num_classes = num_classes
         self.schedule = as_schedule(n_critic)
         self.register_buffer("like", torch.empty(0), persistent=False)  # the device and dtype of the latents
@@ -170,6 +175,21 @@ class GAN(nn.Module):
         """
         return self.objective.generator_loss(adversarial(fake))
 
+    def generator_auxiliary(self, images: Tensor, latents: Any, batch: Any) -> Tensor | None:
+        """What one generator minimises beside, whoever judges it; a scalar, or None: nothing (the default).
+
+        Such as what a frozen classifier says of its ``images``. It is part of each of the generator's pair losses, so
+        weighted by w_ui.
+        """
+        return None
+
+    def prepare(self, batches: Iterable[Any]) -> None:
+        """Called before training: what a GAN learns of the data beforehand, a mean image or a classifier of them.
+
+        ``batches``: all training data once, in their order, in main memory; it may be iterated repeatedly. The same
+        on every process. What is learnt belongs into buffers and parameters, which the checkpoint keeps.
+        """
+
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """F(u, v) (Eq. 6) on adversarial scores (N,): without penalties and auxiliary terms."""
         return self.objective.payoff(real, fake)
@@ -195,10 +215,11 @@ class GAN(nn.Module):
         """
         if type(self).configure_optimizers is GAN.configure_optimizers:
             self._warn_of_untrained()
-        return (
+        optimizers = (
             self.make_generator_optimizer(self.generator.parameters()),
             self.make_discriminator_optimizer(self.discriminator.parameters()),
         )
+        return (optimizers, [*map(self.make_scheduler, optimizers)]) if self.make_scheduler else optimizers
 
     def _warn_of_untrained(self) -> None:
         """A further network that would never learn is most likely forgotten."""

@@ -17,9 +17,10 @@ from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.optimizers import OwnOptimizer, player_optimizers
 from mixgan_lightning.payoff import Fakes, FullFakes, Pairs, SplitFakes, expectation
+from mixgan_lightning.preparation import prepare
 from mixgan_lightning.processes import equalise_buffers, part_random_streams
 from mixgan_lightning.replay import Replay, ReplayedGAN
-from mixgan_lightning.schedule import Schedule, as_schedule
+from mixgan_lightning.schedule import Schedule, WatchingSchedule, as_schedule
 from mixgan_lightning.schedule import spec_of as schedule_spec
 
 FAKES: dict[str, type[Fakes]] = {"split": SplitFakes, "full": FullFakes}
@@ -91,6 +92,7 @@ class MixGANModule(MixtureModule):
             self.replay = Replay(self, self.gan, fakes, n_critic)
         else:
             self.schedule = self.gan.schedule if n_critic is None else as_schedule(n_critic)
+            self._check_schedule()
             self.pairs = Pairs(self.gan, self.generators, self.discriminators, self._sharing(fakes))
         self._players: tuple[OwnOptimizer, OwnOptimizer] | None = None
         self._first_batch_checked = False
@@ -119,6 +121,13 @@ class MixGANModule(MixtureModule):
             raise ConfigurationError(
                 f"{type(self).__name__}.{name} would not be called: an unmodified GAN has the losses of its own "
                 "step; leave it out, or let make_gan build a mixgan_lightning.GAN"
+            )
+
+    def _check_schedule(self) -> None:
+        if isinstance(self.schedule, WatchingSchedule) and "discriminator_losses" in self._overridden_losses():
+            raise ConfigurationError(
+                f"n_critic={type(self.schedule).__name__} goes by the discriminators' scores, which "
+                f"{type(self).__name__}.discriminator_losses keeps to itself; choose n_critic=1 or another schedule"
             )
 
     def _sharing(self, fakes: str | None) -> Fakes:
@@ -167,12 +176,22 @@ class MixGANModule(MixtureModule):
                 self.pairs.gan.constrain(discriminator)
             w_u, w_v = self.generators.weights.detach(), self.discriminators.weights
             value = expectation(w_u, self.discriminator_losses(batch), w_v)
+            if not self._discriminators_learn(w_u, w_v.detach()):
+                return value
             penalty = self.pairs.penalty(batch, w_u, w_v.detach())  # detached: α_v must not favour a small penalty
             loss = value + self.entropy_weight * self.discriminators.entropy_penalty()
             self._descend(optimizer, self.discriminators, loss if penalty is None else loss + penalty)
         self.played.count("discriminator")
         self._step_schedulers("step", self.played.discriminator_steps, 1)
         return value
+
+    def _discriminators_learn(self, w_u: Tensor, w_v: Tensor) -> bool:
+        """Whether the schedule lets them make this step; one that watches their loss is told it."""
+        if not isinstance(self.schedule, WatchingSchedule):
+            return True
+        loss = scalars.adversarial_loss(self.pairs, w_u, w_v)
+        self.played.adversarial_loss = float(self.trainer.strategy.reduce(loss, reduce_op="mean"))
+        return self.schedule.discriminators_learn(self.played)
 
     def _play_generators(self, batch: Any) -> Tensor:
         optimizer = self.optimizers()[0]  # type: ignore[index]
@@ -229,6 +248,8 @@ class MixGANModule(MixtureModule):
         checks.check_data_loaded(self.trainer, smallest)
         if self.replay is not None:
             self.replay.start()
+        elif self.trainer.ckpt_path is None:  # else what was learnt of the data has been loaded
+            prepare(self.pairs.gan, self.trainer)
         self._first_batch_checked = False
 
     def on_train_start(self) -> None:

@@ -57,6 +57,14 @@ def part_random_streams(device: torch.device) -> None:
             generator.manual_seed(chunk_seed(int.from_bytes(own), rank))
 
 
+def copy_from_first(module: nn.Module) -> None:
+    """Give every process the first one's parameters and buffers."""
+    if own_share().size == 1:
+        return
+    for tensor in module.state_dict().values():
+        distributed.broadcast(tensor, src=0)
+
+
 @contextmanager
 def together() -> Iterator[None]:
     """What fails on one process inside fails on all of them, instead of leaving the others waiting for it.

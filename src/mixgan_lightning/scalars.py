@@ -35,6 +35,14 @@ def payoff(pairs: Pairs, w_u: Tensor, w_v: Tensor) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+def adversarial_loss(pairs: Pairs, w_u: Tensor, w_v: Tensor) -> Tensor:
+    """−w_uᵀ F w_v / 2 of the last discriminator step: the mean of the losses on real and on fake samples."""
+    matrix = pairs.payoff()
+    assert matrix is not None  # a schedule that watches it is refused where there are no scores
+    return -expectation(w_u, matrix, w_v) / 2
+
+
+@torch.no_grad()
 def gradient_norm(player: Mixture) -> Tensor:
     """‖∇‖ over all networks of a player."""
     return torch.nn.utils.get_total_norm([p.grad for p in player.components.parameters() if p.grad is not None])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from hydra.utils import instantiate
 
@@ -19,6 +19,7 @@ class Played:
     generator_steps: int = 0
     since_generator: int = 0  # discriminator steps since the last generator step
     images_seen: int = 0  # real images, over all processes
+    adversarial_loss: float | None = None  # of the last discriminator step, for schedules that watch it
 
     def count(self, player: str) -> None:
         """One more step of this player."""
@@ -35,6 +36,16 @@ class Schedule(Protocol):
 
     def generator_steps(self, played: Played) -> int:
         """How many generator steps follow the discriminator step just played."""
+        ...
+
+
+@runtime_checkable
+class WatchingSchedule(Schedule, Protocol):
+    """A schedule that goes by ``played.adversarial_loss``: −w_uᵀFw_v/2, the mean of the discriminators' loss on real
+    and on fake samples, over all processes; log 2 = 0.69 where f = log and they cannot tell."""
+
+    def discriminators_learn(self, played: Played) -> bool:
+        """Whether the discriminators make the step whose loss was just computed."""
         ...
 
 
@@ -68,6 +79,32 @@ class WassersteinStart:
         done = played.generator_steps
         warm = done < self.warm_generator_steps or done % self.warm_every == 0
         return int(played.since_generator >= (self.warm_critic if warm else self.n_critic))
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The reference's: discriminators that win do not learn further, and generators that lose catch up.
+
+    Discriminators whose adversarial loss is under ``least`` skip their step. ``catching_up`` generator steps follow,
+    by that loss: those of the first level that it exceeds, else ``furthest``. For f = log.
+
+    Source: the authors' code, github.com/PrincetonML/MIX-plus-GANs, cifar10/train_mixgan.py.
+    """
+
+    least: float = 0.3
+    catching_up: Sequence[tuple[float, int]] = ((0.65, 1), (0.5, 3), (0.3, 5))
+    furthest: int = 7
+
+    def discriminators_learn(self, played: Played) -> bool:
+        return _known(played) >= self.least
+
+    def generator_steps(self, played: Played) -> int:
+        return next((steps for level, steps in self.catching_up if _known(played) > level), self.furthest)
+
+
+def _known(played: Played) -> float:
+    assert played.adversarial_loss is not None  # computed in each discriminator step of a watching schedule
+    return played.adversarial_loss
 
 
 def as_schedule(n_critic: int | Schedule | Mapping[str, Any]) -> Schedule:

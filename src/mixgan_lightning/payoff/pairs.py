@@ -91,13 +91,14 @@ class Pairs:
             return self.fakes.deal(outputs, len(self.generators))
 
         by_generator = cache(lambda: _by_generator(fake))
-        return self._matrix(
+        losses = self._matrix(
             "generator_objective",
             lambda i: self.gan.objective.generator_loss(by_generator()[i]),
             lambda i, j: self.gan.generator_objective(
                 fake[j][i], lambda: real(j)[i], hands.latents[i], hands.batches[i]
             ),
         )
+        return self._with_auxiliary(losses, hands)
 
     def penalty(self, batch: Any, w_u: Tensor, w_v: Tensor) -> Tensor | None:
         """The penalties, weighted by the given weights; None where the GAN has none.
@@ -139,6 +140,14 @@ class Pairs:
         batches = self.fakes.deal(batch, size)
         fakes = [self.gan.generate(g, h, b) for g, h, b in zip(self.generators, latents, batches, strict=True)]
         return Hands(latents, batches, fakes, self.gan.fake_batch(drawn, batch))
+
+    def _with_auxiliary(self, losses: Tensor, hands: Hands) -> Tensor:
+        """Each generator's own term added to its row: Σ_j w_vj = 1, so that it is weighted by w_ui."""
+        if type(self.gan).generator_auxiliary is GAN.generator_auxiliary:
+            return losses
+        rows = zip(losses, hands.fakes, hands.latents, hands.batches, strict=True)
+        terms = ((row, self.gan.generator_auxiliary(images, h, part)) for row, images, h, part in rows)
+        return torch.stack([row if term is None else row + _scalar("generator_auxiliary", term) for row, term in terms])
 
     def _score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Any:
         return widened(flattened(self.gan.score(discriminator, images, batch), len(images)))

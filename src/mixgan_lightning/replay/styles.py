@@ -13,7 +13,7 @@ from mixgan_lightning.errors import ConfigurationError, GANError
 from mixgan_lightning.replay.configured import lightning_base
 from mixgan_lightning.replay.players import PLAYERS
 from mixgan_lightning.replay.stand_ins import Stage, StagedLightningOptimizer
-from mixgan_lightning.schedule import Schedule
+from mixgan_lightning.schedule import Schedule, WatchingSchedule
 
 
 class Style(Protocol):
@@ -176,6 +176,11 @@ def check_options(style: Style, name: str, fakes: str | None, n_critic: Any) -> 
         )
     if n_critic is not None and not isinstance(style, TwoLosses):
         raise ConfigurationError(f"n_critic: {name}.training_step says itself who plays when; leave n_critic out")
+    if isinstance(style, TwoLosses) and isinstance(style.schedule, WatchingSchedule):
+        raise ConfigurationError(
+            f"n_critic={type(style.schedule).__name__} goes by the discriminators' scores, which {name}'s losses keep "
+            "to themselves; choose n_critic=1 or another schedule"
+        )
 
 
 def has_two_losses(module: Any) -> bool:
