@@ -1,6 +1,16 @@
 """Network architectures, one a file."""
 
 from mixgan_lightning.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from mixgan_lightning.networks.encoder import Encoder
 from mixgan_lightning.networks.mlp import MLPDiscriminator, MLPGenerator
+from mixgan_lightning.networks.sgan import SGANDiscriminator, SGANGenerator
 
-__all__ = ["DCGANDiscriminator", "DCGANGenerator", "MLPDiscriminator", "MLPGenerator"]
+__all__ = [
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "Encoder",
+    "MLPDiscriminator",
+    "MLPGenerator",
+    "SGANDiscriminator",
+    "SGANGenerator",
+]
