@@ -1,12 +1,13 @@
 import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mixgan_lightning import log_names
-from mixgan_lightning.cli.results import Results
+from mixgan_lightning.cli.results import Results, Taken
 
 RESULTS = Results(
     size=3,
@@ -21,6 +22,8 @@ RESULTS = Results(
     images_seen=123_456,
     images_per_second=2_345.6,
     seconds=52.6,
+    cpu_seconds=50.1,
+    device="cpu",
 )
 
 
@@ -98,3 +101,11 @@ def test_many_weights_stay_on_one_line(shown):
 def test_results_json_holds_every_value(tmp_path):
     RESULTS.save(tmp_path / "results.json")
     assert Results(**json.loads((tmp_path / "results.json").read_text())) == RESULTS
+
+
+def test_cpu_seconds_are_those_of_computing_and_seconds_those_of_the_clock():
+    start = Taken.now()
+    time.sleep(0.3)
+    taken = Taken.now().since(start)
+    assert taken.seconds >= 0.3
+    assert taken.cpu_seconds < 0.2

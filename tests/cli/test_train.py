@@ -253,6 +253,8 @@ def test_the_rate_is_that_of_this_run_alone(run_of, tiny_train, tmp_path):
     tiny_train("mixture.size=2", f"ckpt_path={run_of('mixture.size=2')}/checkpoints/last.ckpt", "trainer.max_epochs=2")
     found = results(tmp_path / "run")
     assert found["images_per_second"] == pytest.approx(128 / found["seconds"])
+    assert 0 < found["cpu_seconds"] < 10 * found["seconds"]
+    assert found["device"] == "cpu"
 
 
 def test_resuming_gives_the_parameters_of_an_uninterrupted_run(tmp_path, tiny_train):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from mixgan_lightning import checkpoint, checks, log_names, mix
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
-from mixgan_lightning.cli.results import Results
+from mixgan_lightning.cli.results import Results, Taken
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.gan_factory import plain
 from mixgan_lightning.module import MixGANModule
@@ -61,14 +60,14 @@ def train(config: DictConfig) -> float | None:
             raise ConfigurationError("data=none is for a GAN with a train_dataloader of its own; choose data=NAME")
         trainer = _trainer(config, run_dir)
         _check_objective(config.objective, trainer)
-        start = time.perf_counter()
+        start = Taken.now()
         _fit(trainer, model, datamodule, config.ckpt_path)
-        seconds = time.perf_counter() - start
+        taken = Taken.now().since(start)
         if config.ckpt_path is not None and model.played.images_seen == seen_before:
             done = trainer.current_epoch
             print(f"nothing was left to train: {done} epochs are done; set trainer.max_epochs above that to go on")
         model.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU: measure where it was trained
-        results = _results(trainer, model, seconds, seen_before)
+        results = _results(trainer, model, taken, seen_before)
         return _conclude(config.objective, trainer, results, run_dir)
     finally:
         wandb.finish()  # each run of a sweep closes its own
@@ -142,7 +141,7 @@ def _conclude(objective: str | None, trainer: pl.Trainer, results: Results, run_
     return measured
 
 
-def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float, seen_before: int) -> Results:
+def _results(trainer: pl.Trainer, model: MixGANModule, taken: Taken, seen_before: int) -> Results:
     """What was measured of the final model, and what its training was like."""
     quality = _quality_callbacks(trainer)
     for callback in quality:
@@ -159,9 +158,17 @@ def _results(trainer: pl.Trainer, model: MixGANModule, seconds: float, seen_befo
         generators_in_use=float(model.generators.effective_size),
         discriminators_in_use=float(model.discriminators.effective_size),
         images_seen=model.played.images_seen,
-        images_per_second=(model.played.images_seen - seen_before) / seconds,
-        seconds=seconds,
+        images_per_second=(model.played.images_seen - seen_before) / taken.seconds,
+        seconds=taken.seconds,
+        cpu_seconds=taken.cpu_seconds,
+        device=_device(trainer),
     )
+
+
+def _device(trainer: pl.Trainer) -> str:
+    """What the model was trained on, in words."""
+    device = trainer.strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _log_objective(logger: Logger, objective: float, trainer: pl.Trainer, images_seen: int) -> None:
