@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -239,3 +241,11 @@ def test_a_further_network_that_is_frozen_or_in_an_optimiser_gives_none(toy):
 
     toy(Learns)().configure_optimizers()
     toy()().configure_optimizers()
+
+
+def test_a_scheduler_is_made_for_both_optimisers(toy, fit):
+    halve = partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+    model = mix(toy(optimizer=partial(torch.optim.SGD, lr=0.8), scheduler=halve), 2)
+    fit(model, torch.randn(32, 2), max_epochs=3)
+    for optimizer in model.optimizers():
+        assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.1]  # α's group follows

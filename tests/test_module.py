@@ -351,3 +351,78 @@ def test_whether_it_logs_does_not_change_what_it_learns(fit, toy):
 def test_what_lightning_cannot_do_for_two_players_it_says(fit, toy, option):
     with pytest.raises(pl.utilities.exceptions.MisconfigurationException, match="manual optimization"):
         fit(mix(toy(), 2), torch.randn(32, 2), **option)
+
+
+# ------------------------------------------------------------------------------------------------ watching schedules
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Discriminators learn while their loss is at most ``most``; a generator step follows where they do not."""
+
+    most: float
+
+    def discriminators_learn(self, played):
+        return played.adversarial_loss <= self.most
+
+    def generator_steps(self, played):
+        return int(played.adversarial_loss > self.most)
+
+
+@pytest.mark.parametrize("most", [0.0, 100.0])
+def test_a_schedule_that_watches_the_loss_decides_who_plays(most, fit, toy):
+    model = mix(toy(n_critic=Watching(most)), 2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit(model, torch.randn(64, 2))
+    moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == ({"discriminators"} if most else {"generators"})
+    steps = model.played.discriminator_steps, model.played.generator_steps
+    assert steps == ((4, 0) if most else (0, 4))
+
+
+def test_the_watched_loss_is_half_the_weighted_discriminators_loss(fit, toy):
+    model = mix(toy(n_critic=Watching(0.0)), 3, num_discriminators=2)
+    set_log_probabilities(model, [1.0, 0.0, -1.0], [0.5, 2.0])
+    losses = {}
+
+    class Spy(pl.Callback):
+        def on_train_batch_start(self, trainer, module, batch, batch_idx):
+            losses["w"] = module.generators.weights.detach(), module.discriminators.weights.detach()
+
+    play = model.pairs.discriminator_losses
+    model.pairs.discriminator_losses = lambda batch: losses.setdefault("L", play(batch))
+    fit(model, torch.randn(16, 2), callbacks=[Spy()])
+    w_u, w_v = losses["w"]
+    assert model.played.adversarial_loss == pytest.approx(float(w_u @ losses["L"].detach() @ w_v) / 2)
+
+
+def test_a_watching_schedule_needs_scores(toy):
+    class Own(MixGANModule):
+        def discriminator_losses(self, batch):
+            return super().discriminator_losses(batch)
+
+    with pytest.raises(ConfigurationError, match="Watching goes by the discriminators' scores"):
+        Own(toy(), 2, n_critic=Watching(1.0))
+
+
+# ------------------------------------------------------------------------------------------------ preparation
+
+
+class Prepares(GAN):
+    def prepare(self, batches):
+        self.seen = [torch.cat(list(batches)), torch.cat(list(batches))]
+        torch.rand(3)
+
+
+def test_a_gan_sees_all_training_data_in_order_before_training_and_the_random_stream_goes_on(fit, toy):
+    data = torch.randn(21, 2)
+    model = mix(toy(Prepares), 2)
+    loader = torch.utils.data.DataLoader(data, 8, shuffle=True, drop_last=True)
+    fit(model, loader)
+    assert all(torch.equal(seen, data) for seen in model.gan.seen)
+    plain = mix(toy(), 2)
+    for one in (model, plain):
+        torch.manual_seed(5)
+        one.load_state_dict(plain.state_dict())
+        fit(one, loader)
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), plain.state_dict().values(), strict=True))

@@ -350,3 +350,34 @@ def test_a_saturated_discriminator_trains_without_nan(fit):
     assert torch.isfinite(logged["payoff/value"])
     assert -200 <= logged["payoff/value"] < -1
     assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+class Auxiliary(LatentsInBatch):
+    """A term of one generator alone, that sees its images, latents and part of the batch."""
+
+    def generator_auxiliary(self, images, latents, batch):
+        return (images * batch[0]).mean() + latents[0, 0] if len(images) > self.least else None
+
+
+@pytest.mark.parametrize("fakes", [FullFakes(), SplitFakes()], ids=["full", "split"])
+def test_a_generators_own_term_stands_in_each_of_its_pairs(toy, fakes):
+    model, batch = game(toy, Auxiliary, 3, 2)
+    plain = Pairs(toy(LatentsInBatch)(), model.generators, model.discriminators, fakes)
+    model.gan.least = 0
+    found = pairs_of(model, fakes).generator_losses(batch) - plain.generator_losses(batch)
+    for i, g in enumerate(model.generators):
+        r = rows(fakes.name == "split", 13, 3, i)
+        expected = (g(batch[1][r]) * batch[0][r]).mean() + batch[1][r][0, 0]
+        assert (found[i] - expected).abs().max() < 1e-12
+    model.gan.least = 100
+    assert torch.equal(pairs_of(model, fakes).generator_losses(batch), plain.generator_losses(batch))
+
+
+def test_a_generators_own_term_that_is_no_scalar_is_told(toy):
+    class Wide(LatentsInBatch):
+        def generator_auxiliary(self, images, latents, batch):
+            return images.mean(1)
+
+    model, batch = game(toy, Wide, 2, 2)
+    with pytest.raises(GANError, match="generator_auxiliary: expected a scalar"):
+        model.pairs.generator_losses(batch)
