@@ -42,6 +42,18 @@ def test_all_processes_images_are_counted(ranks):
     assert [found["games"]["full"]["seen"] for found in ranks] == [5 * 24] * len(ranks)
 
 
+def test_the_first_process_looks_at_all_data_and_all_have_what_it_learnt(ranks, alone):
+    assert [found["prepared"]["looked"] for found in ranks] == [1] + [0] * (len(ranks) - 1)
+    for found in (*ranks, alone):
+        assert torch.equal(found["prepared"]["mean"], found["prepared"]["of all"])
+
+
+def test_a_schedule_watches_the_loss_of_all_processes(ranks):
+    seen = [found["prepared"]["seen"] for found in ranks]
+    assert len(seen[0]) == 2
+    assert all(one == seen[0] for one in seen)
+
+
 # ---------------------------------------------------------------------------------------- random streams
 
 

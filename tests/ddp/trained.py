@@ -4,8 +4,10 @@
 """
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -101,6 +103,46 @@ def played(folder, game):
     trainer.fit(model, loader)
     gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     return {"before": before, "after": state_of(model), "gradients": gradients, "seen": model.played.images_seen}
+
+
+# ---------------------------------------------------------------------------------------- what watches, what prepares
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Notes the loss that it is shown."""
+
+    def discriminators_learn(self, played):
+        self.seen.append(played.adversarial_loss)
+        return True
+
+    def generator_steps(self, played):
+        return 1
+
+    seen: ClassVar[list] = []
+
+
+class Prepares(ByContent):
+    """Learns the mean of the data, on the first process alone."""
+
+    def __init__(self):
+        super().__init__(n_critic=Watching())
+        self.register_buffer("mean", torch.zeros(2))
+        self.looked = 0
+
+    def prepare(self, batches):
+        self.looked += 1
+        self.mean.copy_(torch.cat(list(batches)).mean(0))
+
+
+def prepared(folder):
+    torch.manual_seed(0)
+    Watching.seen.clear()
+    model = mix(Prepares, size=2).double()
+    data = torch.randn(48, 2, generator=torch.Generator().manual_seed(1)).double()
+    trainer_of(folder).fit(model, DataLoader(data, 24 // own_share().size))
+    gan = model.gan
+    return {"mean": gan.mean.clone(), "of all": data.mean(0), "looked": gan.looked, "seen": Watching.seen[:]}
 
 
 # ---------------------------------------------------------------------------------------- random streams
@@ -328,6 +370,7 @@ def one_fails(folder):
 
 CHECKS = {
     "games": lambda folder, other: {game: played(folder, game) for game in GAMES},
+    "prepared": lambda folder, other: prepared(folder / "prepared"),
     "random streams": lambda folder, other: random_streams(folder),
     "plain": lambda folder, other: trained_plainly(folder),
     "watched": lambda folder, other: trained_watched(folder),
