@@ -28,7 +28,7 @@ def test_every_model_of_the_page_trains(fit):
         names["MyMix"](size=2),
         MixGANModule(lambda: names["WithUniformLatents"](nn.Linear(16, 2), nn.Linear(2, 1), latent_dim=16), 2),
     ]
-    assert len(models) == 6
+    assert len(models) == 7
     for model in models:
         fit(model, torch.randn(32, 2))
         assert model.sample(5, seed=0)[0].shape == (5, 2)
