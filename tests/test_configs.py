@@ -11,9 +11,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
 
-from mixgan_lightning import GAN, MixGANModule, checks, mix
+from mixgan_lightning import GAN, MixGANModule, checks
 from mixgan_lightning.callbacks import EMA, QualityCallback
 from mixgan_lightning.cli import train
+from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import InceptionScoreMeasure, NearestTrainingImageMeasure
 from mixgan_lightning.features import DigitsClassifier, inception
@@ -82,7 +83,7 @@ def test_ones_own_data_can_be_measured(composed):
 def test_the_groups_are_those_of_the_design():
     assert {"callbacks", "data", "experiment", "gan", "logger", "mixture", "trainer"} <= set(GROUPS)
     assert {"mlp", "dcgan", "cdcgan", "custom"} <= set(alternatives("gan"))
-    assert {"single", "mix3", "mix5", "mix10", "mix20"} <= set(alternatives("mixture"))
+    assert {"single", "mix3", "mix5", "mix10", "mix20", "independent5"} <= set(alternatives("mixture"))
     assert {"digits", "gaussians_ring", "gaussians_grid", "custom", "none"} <= set(alternatives("data"))
     assert {"default", "wandb", "csv"} <= set(alternatives("logger"))
     assert {"default", "ema"} == set(alternatives("callbacks"))
@@ -91,7 +92,7 @@ def test_the_groups_are_those_of_the_design():
 
 
 def test_by_default_a_gan_of_networks_shares_each_batch(composed):
-    assert isinstance(mix(composed().gan, **plain(composed().mixture)).pairs.fakes, SplitFakes)
+    assert isinstance(model_of(composed()).pairs.fakes, SplitFakes)
 
 
 def test_the_defaults_are_those_of_the_design(composed):
@@ -115,10 +116,12 @@ def test_every_dataset_gives_batches_of_the_shape_that_it_declares(name, compose
         assert images.abs().max() <= 1
 
 
-@pytest.mark.parametrize(("name", "size"), [("single", 1), ("mix3", 3), ("mix5", 5), ("mix10", 10), ("mix20", 20)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("single", 1), ("mix3", 3), ("mix5", 5), ("mix10", 10), ("mix20", 20), ("independent5", 5)]
+)
 def test_every_mixture_is_of_its_size(name, size, composed):
     config = composed(f"mixture={name}")
-    model = mix(config.gan, **plain(config.mixture))
+    model = model_of(config)
     assert len(model.generators) == len(model.discriminators) == size
     assert model.entropy_weight == 0.01
 
@@ -137,7 +140,7 @@ def settings_of(name):
 def test_every_gan_trains_on_the_data_that_it_is_for(name, setting, composed, make_trainer):
     config = composed(f"gan={name}", "mixture.size=2", *setting)
     assert isinstance(resolve(config.gan)(), GAN)
-    model = mix(config.gan, **plain(config.mixture))
+    model = model_of(config)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     make_trainer(max_steps=4).fit(model, datamodule=instantiate(config.data))
     images, _ = model.sample(3, seed=0)

@@ -153,6 +153,10 @@ class MixGANModule(MixtureModule):
         """L_ij = what G_i minimises against D_j: (Tu, Tv)."""
         return self.pairs.generator_losses(batch)
 
+    def penalty(self, batch: Any, w_u: Tensor, w_v: Tensor) -> Tensor | None:
+        """What the discriminators minimise beside, a scalar or None: here the GAN's penalties, by given weights."""
+        return self.pairs.penalty(batch, w_u, w_v)
+
     # ---------------------------------------------------------------------------------------- the game
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
@@ -178,7 +182,7 @@ class MixGANModule(MixtureModule):
             value = expectation(w_u, self.discriminator_losses(batch), w_v)
             if not self._discriminators_learn(w_u, w_v.detach()):
                 return value
-            penalty = self.pairs.penalty(batch, w_u, w_v.detach())  # detached: α_v must not favour a small penalty
+            penalty = self.penalty(batch, w_u, w_v.detach())  # detached: α_v must not favour a small penalty
             loss = value + self.entropy_weight * self.discriminators.entropy_penalty()
             self._descend(optimizer, self.discriminators, loss if penalty is None else loss + penalty)
         self.played.count("discriminator")

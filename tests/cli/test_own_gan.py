@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from mixgan_lightning import MixGANModule
+
 
 class MyGAN(pl.LightningModule):
     def __init__(self, width: int = 16):
@@ -108,6 +110,15 @@ def make():
 
 class NoData:
     pass
+
+
+class MyMix(MixGANModule):
+    def __init__(self, make_gan=None, size=5, *, strength=1.0, **options):
+        super().__init__(make_gan, size, **options)
+        self.strength = strength
+
+    def generator_losses(self, batch):
+        return self.strength * super().generator_losses(batch)
 '''
 
 MY_GAN, MY_DATA = ("gan=custom", "gan._target_=mine.MyGAN"), ("data=custom", "data._target_=mine.MyData")
@@ -201,6 +212,28 @@ def test_a_run_of_ones_own_gan_is_gone_on_from(tiny_train, tmp_path):
     assert checkpoint(tmp_path)["global_step"] == 3 * first["global_step"] == 12
 
 
+def test_ones_own_mixture_of_our_gans_is_trained_and_sampled(tiny_train, mixgan_sample, tmp_path):
+    ends = []
+    for strength in (1.0, 0.0):  # 0: the generators do not learn
+        ran = tiny_train("mixture._target_=mine.MyMix", f"+mixture.strength={strength}", "mixture.size=2")
+        assert (ran.code, ran.err) == (0, "")
+        ends.append(checkpoint(tmp_path)["state_dict"]["generators.components.1.head.weight"])
+    assert not torch.equal(*ends)
+    ran = mixgan_sample("ckpt_path=run/checkpoints/last.ckpt", "n=5")
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_independent_gans_are_trained_sampled_and_evaluated(tiny_train, mixgan_sample, mixgan_evaluate, tmp_path):
+    ran = tiny_train("mixture=independent5", "mixture.size=2")
+    assert (ran.code, ran.err) == (0, "")
+    assert "generators     w = 0.50 0.50" in ran.out
+    path = "ckpt_path=run/checkpoints/last.ckpt"
+    assert (mixgan_sample(path, "n=5").code, mixgan_evaluate(path, "also=null", "device=cpu").code) == (0, 0)
+    results = json.loads((tmp_path / "run" / "results.json").read_text())["mixture"]
+    rows = json.loads((tmp_path / "evaluation.json").read_text())["rows"]
+    assert {name: rows["mixture"][name] for name in results} == pytest.approx(results, rel=1e-5)
+
+
 def test_who_plays_can_be_said(tiny_train, tmp_path):
     ran = tiny_train("gan=custom", "gan._target_=mine.Named", *MY_DATA, "mixture.players=[generator,discriminator]")
     assert (ran.code, ran.err) == (0, "")
@@ -236,6 +269,15 @@ def test_who_plays_can_be_said(tiny_train, tmp_path):
             (*MY_GAN, *MY_DATA, "mixture.players=[generator,critic]"),
             "players: expected 'generator' or 'discriminator' for each of the 2 optimisers",
         ),
+        (
+            ("mixture._target_=mine.MyMixture",),
+            "cannot import 'mine.MyMixture': mine has no MyMixture; did you mean mine.MyMix?",
+        ),
+        (
+            ("mixture._target_=mine.MyGAN",),
+            "mixture._target_=mine.MyGAN: expected a subclass of mixgan_lightning.MixGANModule",
+        ),
+        ((*MY_GAN, *MY_DATA, "mixture=independent5"), "an unmodified GAN has the losses of its own step"),
         (
             (*MY_GAN, *MY_DATA, "mixture.players=[generator]"),
             "players: expected 'generator' or 'discriminator' for each of the 2 optimisers",

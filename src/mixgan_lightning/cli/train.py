@@ -17,13 +17,13 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from mixgan_lightning import checkpoint, checks, log_names, mix
+from mixgan_lightning import checkpoint, checks, log_names
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
+from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.cli.results import Results, Taken
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.gan_factory import plain
 from mixgan_lightning.module import MixGANModule
 
 ALL_THREADS = torch.get_num_threads()  # before a run of a sweep sets its own
@@ -55,7 +55,7 @@ def train(config: DictConfig) -> float | None:
     pl.seed_everything(checks.check_seed(config.seed), workers=True, verbose=False)
     try:
         datamodule = datamodule_of(config.data)
-        model = mix(config.gan, **plain(config.mixture))
+        model = model_of(config)
         if datamodule is None and not is_overridden("train_dataloader", model):
             raise ConfigurationError("data=none is for a GAN with a train_dataloader of its own; choose data=NAME")
         trainer = _trainer(config, run_dir)
