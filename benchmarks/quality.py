@@ -29,7 +29,7 @@ EXPERIMENTS = {
     "digits/mix5_full": "**MIX+ of 5**, all pairs (the paper's)",
     "digits/mix20": "**MIX+ of 20**, split",
     "ring/plain_equal_time": "one GAN, seconds of MIX+",
-    "ring/mix5": "**MIX+ of 5**, all pairs",
+    "ring/mix5_full": "**MIX+ of 5**, all pairs",
     "grid/plain_equal_time": "one GAN, seconds of MIX+ of 5",
     "grid/mix5_full": "**MIX+ of 5**, all pairs",
     "grid/mix10": "**MIX+ of 10**, split",

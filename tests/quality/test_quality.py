@@ -37,7 +37,7 @@ def test_a_mixture_reaches_a_share_of_real_digits_inception_score_on_every_seed(
 
 
 def test_a_mixture_covers_the_ring_on_every_seed(results):
-    assert [run["mixture"][MODES] for run in results("ring/mix5")] == [8] * len(SEEDS)
+    assert [run["mixture"][MODES] for run in results("ring/mix5_full")] == [8] * len(SEEDS)
 
 
 @pytest.mark.parametrize("experiment", ["grid/mix5_full", "grid/mix10"])
