@@ -276,6 +276,48 @@ def test_every_experiment_runs_two_steps(name, composed, tmp_path, capsys):
     MixGANModule.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
 
 
+TASKS = sorted(path.parent.name for path in (CONF / "experiment").glob("*/mix5_uniform.yaml"))
+OF_MORE_STEPS = ("plain_equal_time", "strong", "mix5_strong")
+
+
+def test_the_tasks_of_the_results_are_compared_by_the_same_experiments():
+    assert {"digits", "ring", "grid"} <= set(TASKS)
+    common = {"plain", "plain_equal_time", "plain_equal_parameters", "strong", "independent5", "mix5_uniform"}
+    for task in TASKS:
+        names = {path.stem for path in (CONF / "experiment" / task).glob("*.yaml")}
+        assert common | {f"mix{size}{fakes}" for size in (3, 5, 10) for fakes in ("", "_full")} <= names
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in alternatives("experiment") if name.partition("/")[0] in TASKS and name.count("/") == 1]
+)
+def test_an_experiment_is_what_its_name_says(name, composed):
+    task, _, kind = name.partition("/")
+    config, plain_one = composed(f"experiment={name}"), composed(f"experiment={task}/plain")
+    sizes = re.findall(r"(?:mix|independent)(\d+)", kind) or ["1"]
+    assert [config.mixture.size] == [int(size) for size in sizes]
+    assert (config.mixture.fakes == "full") == kind.endswith("_full")
+    assert (config.mixture.log_probability_lr == 0) == (kind in ("mix5_uniform", "independent5"))
+    assert (config.mixture._target_ == "mixgan_lightning.independent.IndependentGANs") == (kind == "independent5")
+    assert config.data == plain_one.data
+    if kind in OF_MORE_STEPS:
+        assert config.trainer.max_epochs > plain_one.trainer.max_epochs
+    else:
+        assert config.trainer == plain_one.trainer  # as many steps
+    if kind not in ("strong", "mix5_strong", "plain_equal_parameters"):
+        assert (config.gan, config.callbacks) == (plain_one.gan, plain_one.callbacks)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_equal_parameters_are_equal(task, composed):
+    alone, mixed = (model_of(composed(f"experiment={task}/{name}")) for name in ("plain_equal_parameters", "mix5"))
+    for player in ("generators", "discriminators"):
+        found, asked = (
+            sum(p.numel() for p in getattr(model, player).components.parameters()) for model in (alone, mixed)
+        )
+        assert found == pytest.approx(asked, rel=0.03)
+
+
 @pytest.mark.parametrize("name", alternatives("experiment"))
 def test_an_experiment_overrides_and_defines_no_network_of_its_own(name):
     """What is new belongs into a group; an experiment only chooses and sets."""
