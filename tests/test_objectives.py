@@ -10,13 +10,14 @@ from mixgan_lightning.objectives import (
     Hinge,
     LeastSquares,
     Minimax,
+    NeuralNetDistance,
     NonSaturating,
     Objective,
     Wasserstein,
 )
 
 ON_PROBABILITIES = [BinaryCrossEntropy]
-ON_SCORES = [Minimax, NonSaturating, Wasserstein, Hinge, LeastSquares]
+ON_SCORES = [Minimax, NonSaturating, Wasserstein, NeuralNetDistance, Hinge, LeastSquares]
 ALL = ON_SCORES + ON_PROBABILITIES
 
 
@@ -40,6 +41,7 @@ MEASURED = {
     Minimax: (torch.log, torch.sigmoid, 0.0),
     NonSaturating: (torch.log, torch.sigmoid, 0.0),
     Wasserstein: (lambda x: x, lambda s: s, 1.0),
+    NeuralNetDistance: (lambda x: x, torch.sigmoid, 1.0),
     Hinge: (lambda x: (2 * x - 2).clamp(max=0), lambda s: (1 + s) / 2, 0.0),
     LeastSquares: (lambda x: -((1 - x) ** 2) / 2, lambda s: s, 0.0),
     BinaryCrossEntropy: (torch.log, lambda s: s, 0.0),
@@ -52,6 +54,17 @@ def test_the_payoff_is_equation_6_for_its_measuring_function(objective):
     real, fake = drawn(objective, 12), drawn(objective, 7)
     equation_6 = f(output(real)).mean() + f(1 - output(fake)).mean()
     assert abs(objective().payoff(real, fake) + constant - equation_6) < 1e-12
+
+
+@pytest.mark.parametrize("objective", ALL)
+def test_at_the_undecided_score_the_discriminators_output_is_one_half(objective):
+    """And a constant discriminator gets no more than there: f is concave."""
+    f, output, constant = MEASURED[objective]
+    undecided, half = (torch.full((3,), value, dtype=torch.float64) for value in (objective.undecided, 0.5))
+    assert torch.equal(output(undecided), half)
+    best = objective().payoff(undecided, undecided)
+    assert abs(best + constant - 2 * f(half[0])) < 1e-15
+    assert all(objective().payoff(s, s) <= best + 1e-15 for s in drawn(objective, 20).detach()[:, None])
 
 
 @pytest.mark.parametrize("objective", ALL)
@@ -161,6 +174,11 @@ def test_on_probabilities_the_game_is_the_one_on_their_scores():
     assert (of_probabilities - torch.autograd.grad(usual.generator_loss(fake), fake)[0]).abs().max() < 1e-12
 
 
+def test_the_distance_on_scores_is_the_wasserstein_payoff_on_their_probabilities():
+    real, fake = scores(), scores()
+    assert torch.equal(NeuralNetDistance().payoff(real, fake), Wasserstein().payoff(real.sigmoid(), fake.sigmoid()))
+
+
 def test_torchs_cross_entropy_is_called_without_autocast(monkeypatch):
     """On a GPU torch refuses it under autocast; on a CPU it does not, so that the call itself is watched here."""
     seen = []
@@ -186,5 +204,7 @@ def test_scores_that_an_objective_cannot_be_meant_for_are_told_and_others_are_no
     assert BinaryCrossEntropy().misfit(SATURATED) is None
     for value in (-1e-3, 1.5, float("nan")):
         assert "expects probabilities" in BinaryCrossEntropy().misfit(torch.tensor([0.5, value]))
+    assert NeuralNetDistance().misfit(free) is None
+    assert "write objective=Wasserstein()" in NeuralNetDistance().misfit(free.sigmoid())
     for objective in (Wasserstein, Hinge, LeastSquares):
         assert objective().misfit(free) is objective().misfit(free.sigmoid()) is None

@@ -26,6 +26,7 @@ class Objective(ABC):
     """
 
     measuring_function: ClassVar[str]  # f of Eq. 2, as a formula in x
+    undecided: ClassVar[float] = 0.0  # the score at which D = ½
 
     @abstractmethod
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -92,6 +93,7 @@ class BinaryCrossEntropy(Objective):
     """
 
     measuring_function = "log x"
+    undecided = 0.5
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return _cross_entropy(real, torch.ones_like(real)) + _cross_entropy(fake, torch.zeros_like(fake))
@@ -121,12 +123,40 @@ class Wasserstein(Objective):
     """
 
     measuring_function = "x"
+    undecided = 0.5
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.mean(-1) - real.mean(-1)
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         return -fake.mean(-1)
+
+
+class NeuralNetDistance(Objective):
+    """f = x on D = σ(s) in [0, 1] (paper, Definition 1: the neural network distance): F = E σ(s_real) − E σ(s_fake).
+
+    Between −1 and 1: no discriminator, however large, exceeds the total variation distance.
+
+    Example:
+        >>> NeuralNetDistance().payoff(torch.tensor([9.0, 9.0]), torch.tensor([-9.0, 9.0]))  # every other fake passes
+        tensor(0.4999)
+    """
+
+    measuring_function = "x"
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.sigmoid().mean(-1) - real.sigmoid().mean(-1)
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return -fake.sigmoid().mean(-1)
+
+    def misfit(self, scores: Tensor) -> str | None:
+        if not is_a_sigmoids(scores):
+            return None
+        return (
+            "expects scores, any real numbers, and applies the sigmoid itself; the discriminator ends in a sigmoid of "
+            "its own; leave that out, or write objective=Wasserstein(), which takes D(x) as it is"
+        )
 
 
 class Hinge(Objective):
@@ -145,6 +175,7 @@ class LeastSquares(Objective):
     """f(x) = −(1 − x)²/2 at D = s (Mao et al. 2017, Eq. 9: targets 1 for real, 0 for fake, 1 for the generator)."""
 
     measuring_function = "-(1 - x)^2 / 2"
+    undecided = 0.5
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return 0.5 * ((real - 1).square().mean(-1) + fake.square().mean(-1))
