@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.networks.conditioning import one_hot
+from mixgan_lightning.networks.minibatch import MinibatchDiscrimination
 
 
 class DCGANGenerator(nn.Module):
@@ -71,10 +72,15 @@ class DCGANDiscriminator(nn.Module):
     The generator mirrored: the side halves and the channels double, width → … → width·2^(k−1). BatchNorm follows
     every convolution but the first. Initialised as the generator is.
 
+    `forward` is `judge` of `features`, the flattened activations before the last layer, (N, features).
+
     Args:
         sample_shape: (C, S, S), 8 ≤ S ≤ 128.
         width: channels after the first convolution; 128 in the paper, 64 in most ports and a quarter of the cost.
         num_classes: number of labels of a conditional discriminator; None for an unconditional one.
+        batch_norm: False leaves BatchNorm out: a gradient penalty is defined for each sample by itself.
+        minibatch_kernels: kernels of a minibatch discrimination before the last layer (Salimans et al. 2016, Section
+            3.2, where it has 100); 0, the default: none.
 
     Raises:
         ConfigurationError: the shape is not a square image of a size from 8 to 128.
@@ -84,7 +90,14 @@ class DCGANDiscriminator(nn.Module):
         torch.Size([5])
     """
 
-    def __init__(self, sample_shape: Sequence[int], width: int = 64, num_classes: int | None = None) -> None:
+    def __init__(
+        self,
+        sample_shape: Sequence[int],
+        width: int = 64,
+        num_classes: int | None = None,
+        batch_norm: bool = True,
+        minibatch_kernels: int = 0,
+    ) -> None:
         super().__init__()
         sides = _sides(sample_shape)
         channels = [width * 2**i for i in range(len(sides) - 1)]
@@ -94,18 +107,32 @@ class DCGANDiscriminator(nn.Module):
             _downsampling(self.sample_shape[0] + (num_classes or 0), channels[0], bias=True),
             nn.LeakyReLU(0.2),
             *(
-                nn.Sequential(_downsampling(n, m, bias=False), nn.BatchNorm2d(m), nn.LeakyReLU(0.2))
+                nn.Sequential(
+                    _downsampling(n, m, bias=not batch_norm),
+                    nn.BatchNorm2d(m) if batch_norm else nn.Identity(),
+                    nn.LeakyReLU(0.2),
+                )
                 for n, m in pairwise(channels)
             ),
         )
-        self.head = nn.Linear(channels[-1] * sides[-1] ** 2, 1)
+        features = channels[-1] * sides[-1] ** 2
+        self.minibatch = MinibatchDiscrimination(features, minibatch_kernels) if minibatch_kernels else nn.Identity()
+        self.head = nn.Linear(features + minibatch_kernels, 1)
         self.apply(_initialise)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (N, C, S, S) and, if conditional, labels (N,) → raw scores (N,)."""
+        return self.judge(self.features(images, labels))
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The same → activations (N, features)."""
         rows = one_hot(labels, self.num_classes, like=images)
         planes = rows[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        return self.head(self.downsample(torch.cat([images, planes], dim=1)).flatten(1)).squeeze(1)
+        return self.downsample(torch.cat([images, planes], dim=1)).flatten(1)
+
+    def judge(self, features: Tensor) -> Tensor:
+        """Activations (N, features) → raw scores (N,)."""
+        return self.head(self.minibatch(features)).squeeze(1)
 
 
 def _sides(sample_shape: Sequence[int]) -> list[int]:
