@@ -1,6 +1,8 @@
 """What the tests share: small networks, a quiet Trainer, a seed for every test."""
 
 import logging
+import sys
+from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
@@ -9,6 +11,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mixgan_lightning import GAN
+
+sys.path.insert(0, str(Path(__file__).parent / "fixtures"))
+
+import tiny_data
 
 torch.set_num_threads(1)
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -121,3 +127,47 @@ def fit(make_trainer):
         return trainer
 
     return train
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """``built(name)``: what ``tiny_data.build_<name>`` builds, once; to be read, not changed."""
+    made = {}
+
+    def build(name):
+        if name not in made:
+            made[name] = getattr(tiny_data, f"build_{name}")(tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return build
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache of this test's own."""
+    monkeypatch.setenv("MIXGAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def tiny_cifar10(built):
+    """CIFAR-10's archive with 260 + 52 images: ``.options`` for the datamodule, ``.overrides`` for a command."""
+    return built("cifar10")
+
+
+@pytest.fixture
+def tiny_mnist(built):
+    """MNIST's four files with 300 + 60 digits."""
+    return built("mnist")
+
+
+@pytest.fixture
+def tiny_celeba(built, own_cache):
+    """CelebA's archive and list of partitions with 280 + 40 faces."""
+    return built("celeba")
+
+
+@pytest.fixture
+def tiny_folder(built, own_cache):
+    """A folder of 3 × 40 pictures in subfolders; cached apart."""
+    return built("folder")
