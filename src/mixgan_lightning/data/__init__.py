@@ -2,6 +2,7 @@
 
 from mixgan_lightning.data.digits import DigitsDataModule, digits_split
 from mixgan_lightning.data.gaussians import GaussiansGrid, GaussiansRing, PlanarGaussians
+from mixgan_lightning.data.stacked_digits import StackedDigitsDataModule
 from mixgan_lightning.data.tensors import BatchedTensors, TensorDataModule
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "GaussiansGrid",
     "GaussiansRing",
     "PlanarGaussians",
+    "StackedDigitsDataModule",
     "TensorDataModule",
     "digits_split",
 ]
