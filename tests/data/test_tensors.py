@@ -40,6 +40,34 @@ def test_one_tensor_gives_tensors_and_two_give_tuples():
     assert isinstance(pair, tuple)
 
 
+def levels(n):
+    return torch.arange(n, dtype=torch.uint8).view(n, 1).expand(n, 2)
+
+
+def test_levels_stay_bytes_in_memory_and_batches_of_them_are_floats_from_minus_one_to_one():
+    dataset = BatchedTensors(levels(256), torch.arange(256))
+    images, labels = dataset.__getitems__([0, 51, 255])
+    assert dataset.tensors[0].dtype == torch.uint8
+    assert images.dtype == torch.float32
+    torch.testing.assert_close(images[:, 0], torch.tensor([-1.0, -0.6, 1.0]))
+    assert labels.tolist() == [0, 51, 255]
+    assert torch.equal(dataset[51][0], images[1])
+
+
+def test_labels_of_bytes_stay_labels():
+    _, labels = BatchedTensors(numbered(3), torch.tensor([0, 2, 1], dtype=torch.uint8))[1]
+    assert labels.dtype == torch.uint8
+    assert labels == 2
+
+
+def test_levels_are_checked_without_becoming_floats(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "isfinite", lambda self: pytest.fail("the whole dataset was looked through"))
+    data = Given((levels(8), LABELS))
+    data.setup()
+    assert data.train.tensors[0].dtype == torch.uint8
+    assert next(iter(data.val_dataloader()))[0].dtype == torch.float32
+
+
 def test_tensors_of_different_lengths_are_refused():
     with pytest.raises(DataError, match=r"\[6, 5\]"):
         BatchedTensors(numbered(6), torch.arange(5))
