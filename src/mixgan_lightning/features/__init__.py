@@ -3,5 +3,6 @@
 from mixgan_lightning.features.checksum import checksum
 from mixgan_lightning.features.digits import DigitsClassifier
 from mixgan_lightning.features.inception import InceptionFeatures
+from mixgan_lightning.features.stacked_digits import StackedDigitsClassifier
 
-__all__ = ["DigitsClassifier", "InceptionFeatures", "checksum"]
+__all__ = ["DigitsClassifier", "InceptionFeatures", "StackedDigitsClassifier", "checksum"]

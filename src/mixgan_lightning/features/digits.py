@@ -50,8 +50,7 @@ class DigitsClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 1, S, S) in [−1, 1] → logits (N, 10), float32."""
-        with torch.autocast(images.device.type, enabled=False):  # a score must not depend on the training's precision
-            return self.head(self.embedding(images))
+        return self.logits(self.embedding(images))
 
     def embedding(self, images: Tensor) -> Tensor:
         """Images (N, 1, S, S) in [−1, 1] → activations before the last layer (N, 64), float32."""
@@ -60,11 +59,16 @@ class DigitsClassifier(nn.Module):
                 f"expected grey images of shape (N, 1, S, S), got {tuple(images.shape)}; "
                 "this classifier judges digits only, use other features for other data"
             )
-        with torch.autocast(images.device.type, enabled=False):
+        with torch.autocast(images.device.type, enabled=False):  # a score must not depend on the training's precision
             images = images.float()
             if images.shape[2:] != (8, 8):
                 images = interpolate(images, (8, 8), mode="bilinear", align_corners=False, antialias=True)
             return self.body(images)
+
+    def logits(self, embedding: Tensor) -> Tensor:
+        """Embedding (N, 64) → logits (N, 10), float32: one pass serves both."""
+        with torch.autocast(embedding.device.type, enabled=False):
+            return self.head(embedding)
 
     @staticmethod
     def pretrained(cache_dir: Path | str | None = None) -> DigitsClassifier:
