@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import distributed, nn
 
-from mixgan_lightning.metrics import InceptionScore, ModeCoverage, NearestNeighbourDistance
+from mixgan_lightning.metrics import ClassCoverage, InceptionScore, ModeCoverage, NearestNeighbourDistance
 
 CENTERS = torch.tensor([[0.0, 0.0], [3.0, 0.0]])
 
@@ -16,12 +16,18 @@ def scores(rows: slice) -> dict[str, list[float]]:
     samples = 2 * torch.randn(41, 2, generator=torch.Generator().manual_seed(0))
     index = torch.arange(41)
     inception, coverage = InceptionScore(nn.Identity(), splits=3), ModeCoverage(CENTERS, 0.5)
-    distance = NearestNeighbourDistance(CENTERS)
+    distance, classes = NearestNeighbourDistance(CENTERS), ClassCoverage()
     if len(samples[rows]):  # a process without samples never calls update
         inception.update(samples[rows], index[rows])
         coverage.update(samples[rows])
         distance.update(samples[rows])
-    computed = {"inception": inception.compute(), "coverage": coverage.compute(), "distance": [distance.compute()]}
+        classes.update(samples[rows])
+    computed = {
+        "inception": inception.compute(),
+        "coverage": coverage.compute(),
+        "distance": [distance.compute()],
+        "classes": classes.compute(),
+    }
     return {name: [float(value) for value in values] for name, values in computed.items()}
 
 

@@ -22,7 +22,7 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.parametrize("shards", ["uneven", "empty"])
-@pytest.mark.parametrize("metric", ["inception", "coverage", "distance"])
+@pytest.mark.parametrize("metric", ["inception", "coverage", "distance", "classes"])
 def test_every_process_returns_the_score_of_all_samples(results, shards, metric):
     alone = runpy.run_path(str(WORKER))["scores"](slice(0, 41))
     for rank in range(2):

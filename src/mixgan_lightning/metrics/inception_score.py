@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
-from torchmetrics.utilities.distributed import gather_all_tensors
 
 from mixgan_lightning.errors import ConfigurationError, DataError
+from mixgan_lightning.metrics.per_class import PerClassMetric
 
 SMALLEST_EXPONENT = -800.0  # exp gives 0 in float64, and 0 log 0 = 0 comes out of e · z, which 0 · −∞ would not
 
 
-class InceptionScore(Metric):
+class InceptionScore(PerClassMetric):
     """IS = exp(E_x KL(p(y|x) ‖ p(y))), p(y) = E_x p(y|x): mean and population standard deviation over splits.
 
     Per split, with N samples and sums over these (Salimans et al. 2016; Barratt & Sharma 2018, Section 2)::
@@ -56,7 +54,7 @@ class InceptionScore(Metric):
 
     is_differentiable = False
     higher_is_better = True
-    full_state_update = True  # the shape of class_sums is not known before the first batch
+    per_class = "class_sums"
 
     features: nn.Module
     counts: Tensor
@@ -124,26 +122,6 @@ class InceptionScore(Metric):
             raise DataError("expected features of at least one class, got none; use a classifier's logits")
         z = logits.to(self.device, torch.float64, copy=True)
         return z.sub_(z.amax(1, keepdim=True)).clamp_min_(SMALLEST_EXPONENT)
-
-    def _widen(self, classes: int) -> None:
-        known = self.class_sums.shape[1]
-        if known == 0:
-            self.class_sums = self.class_sums.new_zeros(self.splits, classes)
-        elif known != classes:
-            raise DataError(
-                f"expected features of {known} classes as before, got {classes}; use one metric per network"
-            )
-
-    def _sync_dist(self, dist_sync_fn: Callable[..., Any] = gather_all_tensors, process_group: Any = None) -> None:
-        """Sum over processes; one whose shard was empty first learns from the others how many classes there are."""
-        own = torch.tensor(self.class_sums.shape[1], device=self.device)
-        known = torch.stack(dist_sync_fn(own, group=process_group or self.process_group))
-        if len(known[known > 0].unique()) > 1:  # here, where all processes hear of it
-            raise DataError(
-                f"expected features of as many classes on all processes, got {known.tolist()}; use one network"
-            )
-        self._widen(int(known.max()))
-        super()._sync_dist(dist_sync_fn, process_group)
 
 
 def _check_finite(total: Tensor) -> None:
