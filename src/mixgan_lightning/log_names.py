@@ -35,9 +35,9 @@ RECALL = "quality/recall"  # share of real data within the samples' manifold
 NEAREST_TRAINING_IMAGE = (
     "quality/nearest_training_image"  # mean distance; smaller than real held-out data's: memorising
 )
-MODES_COVERED = "quality/modes"
+MODES_COVERED = "quality/modes"  # of a mixture of Gaussians, or classes of a classifier
 GOOD_SHARE = "quality/good_share"  # within 3 sd of a mode
-REVERSE_KL = "quality/reverse_kl"  # of the good samples' modes from uniform, nats
+REVERSE_KL = "quality/reverse_kl"  # of the modes of the good samples (of all, by a classifier) from uniform, nats
 
 
 def of_component(i: int, name: str) -> str:

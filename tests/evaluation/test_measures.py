@@ -8,6 +8,7 @@ from mixgan_lightning import log_names
 from mixgan_lightning.data import digits_split
 from mixgan_lightning.errors import DataError
 from mixgan_lightning.evaluation import (
+    ClassCoverageMeasure,
     FrechetMeasure,
     InceptionScoreMeasure,
     KernelMeasure,
@@ -157,8 +158,19 @@ def test_mode_coverage_against_a_loop_over_samples():
     )
 
 
+def test_class_coverage_against_the_counts_of_predicted_classes(classifier, held_out):
+    samples = held_out + torch.randn(held_out.shape, generator=torch.Generator().manual_seed(0))
+    counts = np.unique(classifier(samples).argmax(1), return_counts=True)[1]
+    share = counts / 360
+    assert values(ClassCoverageMeasure(), samples, classifier) == pytest.approx(
+        {log_names.MODES_COVERED: len(counts), log_names.REVERSE_KL: np.sum(share * np.log(share * 10))}
+    )
+    assert share.std() > 0.01
+
+
 MEASURES = {
     "inception score": lambda: InceptionScoreMeasure(splits=4),
+    "class coverage": ClassCoverageMeasure,
     "frechet": FrechetMeasure,
     "kernel": lambda: KernelMeasure(subsets=3, subset_size=20),
     "precision and recall": PrecisionRecallMeasure,
@@ -202,6 +214,7 @@ def test_distances_are_to_held_out_data_or_to_training_data_and_real_data_are_of
 def test_what_the_other_measures_look_at():
     score, nearest = InceptionScoreMeasure(7), NearestTrainingImageMeasure()
     assert (score.needs, score.reference, score.real_rows) == ("logits", None, ("held_out", "train"))
+    assert (ClassCoverageMeasure().needs, ClassCoverageMeasure().reference) == ("logits", None)
     assert (nearest.needs, nearest.reference, nearest.real_rows) == (None, "train", ("held_out",))
     assert ModeCoverageMeasure(torch.zeros(1, 2), 1.0).reference is None
 

@@ -2,6 +2,7 @@
 
 from mixgan_lightning.evaluation.measure import Measure
 from mixgan_lightning.evaluation.measures import (
+    ClassCoverageMeasure,
     FrechetMeasure,
     InceptionScoreMeasure,
     KernelMeasure,
@@ -15,6 +16,7 @@ from mixgan_lightning.evaluation.scoring import Scoring
 from mixgan_lightning.evaluation.seen import Seen
 
 __all__ = [
+    "ClassCoverageMeasure",
     "DrawnSamples",
     "FolderSamples",
     "FrechetMeasure",

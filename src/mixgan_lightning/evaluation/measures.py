@@ -17,6 +17,7 @@ from mixgan_lightning.evaluation.measure import AgainstFeatures, AgainstRows, Ne
 from mixgan_lightning.evaluation.real_data import Split
 from mixgan_lightning.evaluation.seen import Seen
 from mixgan_lightning.metrics import (
+    ClassCoverage,
     InceptionScore,
     KernelDistance,
     ModeCoverage,
@@ -187,3 +188,20 @@ class ModeCoverageMeasure(OfMetric):
     def _named(self, computed: Any) -> dict[str, float]:
         modes, good_share, reverse_kl = map(float, computed)
         return {log_names.MODES_COVERED: modes, log_names.GOOD_SHARE: good_share, log_names.REVERSE_KL: reverse_kl}
+
+
+class ClassCoverageMeasure(OfMetric):
+    """Classes of the features' logits that samples fall into, and their evenness (Metz et al. 2017)."""
+
+    needs: Needs = "logits"
+
+    def __init__(self) -> None:
+        self.metric = ClassCoverage()
+
+    def update(self, seen: Seen) -> None:
+        assert seen.logits is not None
+        self.metric.update(seen.logits)
+
+    def _named(self, computed: Any) -> dict[str, float]:
+        classes, reverse_kl = map(float, computed)
+        return {log_names.MODES_COVERED: classes, log_names.REVERSE_KL: reverse_kl}
