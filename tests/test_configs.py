@@ -35,9 +35,8 @@ def alternatives(group):
     return [name for name in found if not f"{group}/{name}".startswith(f"{QUALITY}/") or group == QUALITY]
 
 
-GROUPS = sorted(
-    folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("hydra", "__pycache__")
-)
+NONE_OF_TRAINING = ("hydra", "reproduction", "__pycache__")  # a reproduction is mixgan-reproduce's
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NONE_OF_TRAINING)
 GROUPS.append(QUALITY)
 
 OWN = ("custom", "none")  # the user's own GAN and data: what is in them only the user knows

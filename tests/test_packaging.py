@@ -92,7 +92,7 @@ def test_every_folder_of_modules_is_a_package_of_the_project():
 
 def test_every_command_is_installed_and_has_a_function_and_a_config(installed):
     commands = PROJECT["project"]["scripts"]
-    assert set(commands) == {"mixgan-train", "mixgan-sample", "mixgan-evaluate"}
+    assert set(commands) == {"mixgan-train", "mixgan-sample", "mixgan-evaluate", "mixgan-reproduce"}
     for name, target in commands.items():
         module, function = target.split(":")
         assert callable(getattr(import_module(module), function))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 
+from mixgan_lightning.cli.reproduce import hydra_words
+
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
 GROUPS = sorted(
@@ -46,7 +48,7 @@ def test_help_lists_every_option(train_help):
         assert option in train_help
 
 
-@pytest.mark.parametrize("command", ["mixgan-train", "mixgan-sample", "mixgan-evaluate"])
+@pytest.mark.parametrize("command", ["mixgan-train", "mixgan-sample", "mixgan-evaluate", "mixgan-reproduce"])
 def test_help_fits_into_100_columns_and_shows_examples(command, request):
     ran = request.getfixturevalue(command.replace("-", "_"))("--help")
     assert ran.code == 0
@@ -61,6 +63,10 @@ def test_help_fits_into_100_columns_and_shows_examples(command, request):
 
 def composed(words, config_name):
     """The config of a command line; ``a|b`` stands for either."""
+    if config_name == "reproduce":
+        words = [word for word in hydra_words(words) if "NAME" not in word]  # a placeholder
+        with initialize_config_module("mixgan_lightning.conf", version_base="1.3"):
+            return compose(config_name, overrides=words)
     words = [word for word in words if word not in ("-m", "--help")]
     overrides = [
         f"{key}={value.split(',')[0].split('|')[0]}" for key, _, value in (word.partition("=") for word in words)
@@ -84,7 +90,7 @@ def shown_commands():
         text = path.read_text()
         blocks = re.findall(r"^```.*?$(.*?)^```", text, re.M | re.S) if path.suffix == ".md" else [text]
         for line in "\n".join(blocks).splitlines():
-            found = re.match(r"\s*(?:pip install \.\s*&& )?(mixgan-(?:train|sample|evaluate)) (.*)", line)
+            found = re.match(r"\s*(?:pip install \.\s*&& )?(mixgan-(?:train|sample|evaluate|reproduce)) (.*)", line)
             if found and "searchpath" not in line:
                 words = shlex.split(re.split(r"  +| #", found[2])[0].replace("…", "etc"))
                 yield pytest.param(
@@ -99,4 +105,4 @@ def test_commands_that_are_shown_compose(config_name, words):
 
 def test_commands_are_shown_at_all():
     assert len(list(shown_commands())) >= 5
-    assert {parameters.values[0] for parameters in shown_commands()} == {"train", "sample", "evaluate"}
+    assert {parameters.values[0] for parameters in shown_commands()} == {"train", "sample", "evaluate", "reproduce"}

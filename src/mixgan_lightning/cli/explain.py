@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,18 @@ from mixgan_lightning.errors import MixGANError
 from mixgan_lightning.gan_factory import failure
 
 
-def explain(error: BaseException, config_name: str) -> str:
-    """One line for the terminal."""
+def explain(error: BaseException, config_name: str, words: Sequence[str] | None = None) -> str:
+    """One line for the terminal; ``words``: what was composed, where that is not this command's line."""
+    words = sys.argv[1:] if words is None else words
     causes = list(_causes(error))
     ours = next((cause for cause in causes if isinstance(cause, MixGANError)), None)
     if ours is not None:
         return _one_line(str(ours))
     if isinstance(error, MissingConfigException) and error.options is not None:
-        return _missing_config(error)
+        return _missing_config(error, words)
     unknown = re.match(r"Could not override '(?P<key>[^']+)'", str(error))
     if isinstance(error, ConfigCompositionException) and unknown:
-        return _unknown_key(unknown["key"], _valid_keys(config_name))
+        return _unknown_key(unknown["key"], _valid_keys(config_name, words))
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
     if isinstance(error, MissingMandatoryValue):
@@ -55,22 +56,22 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _missing_config(error: MissingConfigException) -> str:
+def _missing_config(error: MissingConfigException, words: Sequence[str]) -> str:
     missing = str(error.missing_cfg_file)
     folder = missing.rpartition("/")[0]
-    group, name = _asked(missing)
+    group, name = _asked(missing, words)
     options = list(error.options or [])
     if not group.startswith("hydra/"):  # experiment=ring/mix5: the group is experiment, whose folders nest
         nested = folder != group  # Hydra's options are then another folder's
-        options = sorted({*_alternatives(group), *([] if nested else options)}) or options
+        options = sorted({*alternatives(group), *([] if nested else options)}) or options
     available = ", ".join(options)
     return f"{group}={name}: there is no such {group}{_nearest(name, options)} (available: {available})"
 
 
-def _asked(missing: str) -> tuple[str, str]:
+def _asked(missing: str, words: Sequence[str]) -> tuple[str, str]:
     """Group and name of a missing config, as on the command line: callbacks/quality=modes, experiment=ring/mix5."""
-    words = [word.lstrip("+").partition("=") for word in sys.argv[1:]]
-    found = [(group, name) for group, _, name in words if f"{group}/{name}" == missing]
+    split = [word.lstrip("+").partition("=") for word in words]
+    found = [(group, name) for group, _, name in split if f"{group}/{name}" == missing]
     if found:
         return found[0]
     first, _, rest = missing.partition("/")
@@ -78,7 +79,7 @@ def _asked(missing: str) -> tuple[str, str]:
     return (folder, name) if first == "hydra" else (first, rest)
 
 
-def _alternatives(group: str) -> list[str]:
+def alternatives(group: str) -> list[str]:
     """Every alternative of one of our groups, those in nested folders included."""
     root = Path(str(files("mixgan_lightning.conf"))) / group
     return [path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml")]
@@ -100,19 +101,20 @@ def _nearest(name: str, valid: Iterable[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def _valid_keys(config_name: str) -> list[str]:
+def _valid_keys(config_name: str, words: Sequence[str]) -> list[str]:
     """Every dotted key of the command's config, as composed with the groups that were chosen, and the groups."""
     try:
-        return _composed_keys(config_name)
+        return _composed_keys(config_name, words)
     except HydraException:  # the rest of the command line is wrong as well: no suggestion rather than a second error
         return []
 
 
-def _composed_keys(config_name: str) -> list[str]:
+def _composed_keys(config_name: str, words: Sequence[str]) -> list[str]:
+    GlobalHydra.instance().clear()  # an error of a running task ends it
     with initialize_config_module("mixgan_lightning.conf", version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         groups = [group for group in loader.get_group_options("", ObjectType.GROUP) if group != "hydra"]
-        chosen = [word for word in sys.argv[1:] if word.partition("=")[0] in [*groups, "hydra.searchpath"]]
+        chosen = [word for word in words if word.partition("=")[0] in [*groups, "hydra.searchpath"]]
         chosen = [word for word in chosen if "," not in word]  # of a sweep
         config = OmegaConf.to_container(compose(config_name, overrides=chosen), resolve=False)
     return [*_dotted(config), *groups]

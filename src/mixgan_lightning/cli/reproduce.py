@@ -1,0 +1,111 @@
+"""mixgan-reproduce: a table or figure, from its trainings to the page."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from mixgan_lightning import checks
+from mixgan_lightning.cli import command
+from mixgan_lightning.cli.explain import alternatives, explain
+from mixgan_lightning.errors import ConfigurationError, MixGANError
+from mixgan_lightning.gan_factory import plain
+from mixgan_lightning.reproduce import Reproduction, Run, Runner
+from mixgan_lightning.reproduce.runs import Ran, quoted
+
+
+def main() -> None:
+    """The command."""
+    sys.argv[1:] = hydra_words(sys.argv[1:])
+    command.run(reproduce, "reproduce")
+
+
+def hydra_words(typed: Sequence[str]) -> list[str]:
+    """The command line as Hydra takes it: it knows no bare words, and ``data`` is a group of mixgan-train's.
+
+    Example:
+        >>> hydra_words(["table1", "data=digits", "--", "trainer.max_epochs=1"])
+        ['reproduction=table1', 'dataset=digits', 'overrides=["trainer.max_epochs=1"]']
+    """
+    cut = typed.index("--") if "--" in typed else len(typed)
+    own, handed_on = typed[:cut], typed[cut + 1 :]
+    name = next((word for word in own if "=" not in word and not word.startswith("-")), None)
+    words = [f"dataset={word.removeprefix('data=')}" if word.startswith("data=") else word for word in own]
+    if name is not None:
+        words[words.index(name)] = f"reproduction={name}"
+    return [*words, *([f"overrides=[{','.join(map(quoted, handed_on))}]"] if handed_on else [])]
+
+
+def reproduce(config: DictConfig) -> None:
+    """Train what is missing, collect, write, show."""
+    name = HydraConfig.get().runtime.choices.get("reproduction")
+    if name is None:
+        available = ", ".join(sorted(alternatives("reproduction")))
+        raise ConfigurationError(f"expected the name of a table or figure: one of {available}")
+    seeds, overrides = _seeds(config.seeds), _overrides(config.overrides)
+    runner = Runner(config.jobs, config.threads, config.fresh)
+    papers: Reproduction = instantiate(config.reproduction, _convert_="all")
+    data = None if config.dataset == papers.data else config.dataset
+    reproduction = papers.on(data, alternatives("experiment"))
+    stem = f"{name}_{data}" if data else name
+    out = Path(config.out or f"reproduced/{stem}")
+    options = (f"threads={config.threads}", *papers.options, *overrides)
+    rows = [
+        [Run(entry.experiment, seed, out / entry.experiment / f"seed_{seed}", options) for seed in seeds]
+        for entry in reproduction.entries
+    ]
+    _check([row[0] for row in rows])
+    found = runner.run([run for of_seed in zip(*rows, strict=True) for run in of_seed])  # all entries, seed by seed
+    outcomes = {outcome.run: outcome for outcome in found}
+    ran = [Ran(entry, [outcomes[run] for run in row]) for entry, row in zip(reproduction.entries, rows, strict=True)]
+    page = reproduction.write(ran, out / stem, [f"`{_typed(name, data, seeds, overrides)}`"])
+    print(f"\n{page.markdown(reproduction.title)}")
+    print(f"written to {', '.join(map(str, page.files))}")
+    if page.notes:
+        raise MixGANError(f"not complete, in {len(page.notes)} places; {page.files[0]} says why")
+
+
+def _seeds(given: Any) -> list[int]:
+    seeds = plain(given)
+    different = isinstance(seeds, list) and len(set(map(str, seeds))) == len(seeds)
+    if not different or not seeds:
+        raise ConfigurationError(f"seeds: expected a list of different whole numbers, as seeds=[1,2,3], got {seeds!r}")
+    return [checks.check_seed(seed) for seed in seeds]
+
+
+def _overrides(given: Any) -> list[str]:
+    overrides = OmegaConf.to_container(given, resolve=False) if OmegaConf.is_list(given) else given
+    if not isinstance(overrides, list) or not all(isinstance(word, str) for word in overrides):
+        raise ConfigurationError(
+            f"overrides: expected options of mixgan-train, best typed after --, as `-- trainer.max_epochs=1`; "
+            f"got {overrides!r}"
+        )
+    return overrides
+
+
+def _check(runs: Sequence[Run]) -> None:
+    """That all experiments and options exist, before the first run."""
+    for run in runs:
+        try:
+            run.config()
+        except HydraException as error:
+            raise ConfigurationError(explain(error, "train", run.words)) from error
+
+
+def _typed(name: str, data: str | None, seeds: Sequence[int], overrides: Sequence[str]) -> str:
+    """The command that does the same again."""
+    words = [name, *([f"data={data}"] if data else []), f"seeds={list(seeds)}".replace(" ", "")]
+    words += ["--", *overrides] if overrides else []
+    return shlex.join(["mixgan-reproduce", *words])
+
+
+if __name__ == "__main__":
+    main()

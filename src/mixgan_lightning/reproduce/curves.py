@@ -1,0 +1,122 @@
+"""Curves of a measured value in the course of training: mean and sd over seeds, an experiment a line."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mixgan_lightning import log_names
+from mixgan_lightning.reproduce.reproduction import (
+    NOT_MEASURED,
+    NOT_RUN,
+    Page,
+    Reproduction,
+    beside,
+    embedded,
+    markdown_table,
+)
+from mixgan_lightning.reproduce.runs import Ran, seeds_said
+from mixgan_lightning.reproduce.spread import Spread
+
+Curve = dict[int, Spread]  # by images seen
+
+
+class Curves(Reproduction):
+    """Writes stem.md, stem.png, and stem.csv with the numbers.
+
+    Args:
+        value: log name of what is drawn, over the real images seen.
+        digits: of its last value in the page's table, after the point.
+        others: of `Reproduction`.
+    """
+
+    def __init__(self, *, value: str, digits: int = 2, **others: Any) -> None:
+        super().__init__(**others)
+        self.value, self.digits = value, digits
+
+    def page(self, ran: Sequence[Ran], stem: Path) -> Page:
+        """Picture, numbers, and a table of where the curves end."""
+        curves = [(one, self._curve(one)) for one in ran]
+        picture, numbers = beside(stem, ".png"), beside(stem, ".csv")
+        self._draw(picture, [(one.entry.label, curve) for one, curve in curves if curve], self._real(ran))
+        _write_numbers(numbers, curves)
+        notes = [
+            f"{one.entry.label}: no {self.value} in the metrics.csv of {one.entry.experiment}"
+            for one, curve in curves
+            if one.finished and not curve
+        ]
+        title = log_names.title(self.value)
+        rows = [["", f"{title}, at the end", "real images seen", "seeds"]]
+        rows += [self._last(one, curve) for one, curve in curves]
+        seeds = dict.fromkeys(outcome.run.seed for one in ran for outcome in one.outcomes)
+        over = [f"{seeds_said(seeds)}" + ("; lines: mean, bands: ± sd" if len(seeds) > 1 else "")]
+        body = f"{embedded(picture, self.title)}\n\n{markdown_table(rows)}"
+        return Page(body, [picture, numbers], notes, over)
+
+    def _curve(self, ran: Ran) -> Curve:
+        found: dict[int, list[float]] = {}
+        for outcome in ran.finished:
+            for seen, value in _points(outcome.run.folder / "metrics.csv", self.value).items():
+                found.setdefault(seen, []).append(value)
+        return {seen: Spread.of(found[seen]) for seen in sorted(found)}
+
+    def _last(self, ran: Ran, curve: Curve) -> list[str]:
+        if not curve:
+            return [ran.entry.label, NOT_MEASURED if ran.finished else NOT_RUN, "", "0"]
+        seen, spread = list(curve.items())[-1]
+        return [ran.entry.label, spread.said(self.digits), f"{seen:,}", str(spread.n)]
+
+    def _real(self, ran: Sequence[Ran]) -> float | None:
+        """Of real data, where the value is one that they have."""
+        every = [outcome.results["real"] for one in ran for outcome in one.finished]
+        found = [real[self.value] for real in every if self.value in real]
+        return mean(found) if found else None
+
+    def _draw(self, path: Path, curves: Sequence[tuple[str, Curve]], real: float | None) -> None:
+        figure = Figure(figsize=(6.4, 4), dpi=160, layout="constrained")
+        axes = figure.subplots()
+        for i, (label, curve) in enumerate(curves):
+            _draw_curve(axes, label, curve, f"C{i % 10}")
+        if real is not None:
+            axes.axhline(real, color="0.4", linestyle="--", linewidth=1, label="real data")
+        axes.set(title=self.title, xlabel="real images seen", ylabel=log_names.title(self.value))
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        if curves or real is not None:
+            axes.legend(frameon=False)
+        figure.savefig(path, metadata={"Software": None})  # the same bytes whatever drew it
+
+
+def _draw_curve(axes: Axes, label: str, curve: Curve, color: str) -> None:
+    x = list(curve)
+    means = [spread.mean for spread in curve.values()]
+    sds = [spread.sd or 0.0 for spread in curve.values()]
+    axes.plot(x, means, color=color, label=label, marker="." if len(x) < 50 else "")
+    low, high = ([m + sign * sd for m, sd in zip(means, sds, strict=True)] for sign in (-1, 1))
+    axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+
+
+def _points(metrics: Path, name: str) -> dict[int, float]:
+    """Images seen -> value, of one run; rows without the value left out, and values that are no numbers."""
+    with metrics.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get(name) and row.get(log_names.IMAGES_SEEN)]
+    found = {int(float(row[log_names.IMAGES_SEEN])): float(row[name]) for row in rows}
+    return {seen: value for seen, value in found.items() if math.isfinite(value)}
+
+
+def _write_numbers(path: Path, curves: Sequence[tuple[Ran, Curve]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["experiment", log_names.IMAGES_SEEN, "mean", "sd", "n"])
+        for ran, curve in curves:
+            for seen, spread in curve.items():
+                sd = "" if spread.sd is None else spread.sd
+                writer.writerow([ran.entry.experiment, seen, spread.mean, sd, spread.n])

@@ -1,0 +1,154 @@
+"""A table of final measurements: a row an experiment, mean ± sd over seeds, and real data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from mixgan_lightning.reproduce.reproduction import (
+    NOT_MEASURED,
+    NOT_RUN,
+    NOTHING,
+    Page,
+    Reproduction,
+    beside,
+    embedded,
+    markdown_table,
+)
+from mixgan_lightning.reproduce.runs import Outcome, Ran, seeds_said
+from mixgan_lightning.reproduce.spread import Spread
+from mixgan_lightning.reproduce.table_picture import write_table
+
+TIMES = {"seconds": "seconds (median)", "cpu_seconds": "CPU seconds (median)"}  # of results.json
+
+
+@dataclass(frozen=True)
+class Column:
+    """One measured value: its heading, and digits after the point."""
+
+    heading: str
+    digits: int
+
+
+class ResultsTable(Reproduction):
+    """Writes stem.md, stem.png, and stem.json with the values of every run.
+
+    Seconds are medians: one run that shared the machine would distort a mean.
+
+    Args:
+        columns: log name -> the arguments of `Column`.
+        papers_real: the paper's number for real data.
+        others: of `Reproduction`.
+    """
+
+    def __init__(
+        self, *, columns: Mapping[str, Mapping[str, Any]], papers_real: str | None = None, **others: Any
+    ) -> None:
+        super().__init__(**others)
+        self.columns = {name: Column(**column) for name, column in columns.items()}
+        self.papers_real = papers_real
+
+    def page(self, ran: Sequence[Ran], stem: Path) -> Page:
+        """Table, picture, values."""
+        rows = [self._head(), *map(self._row, ran), self._real_row(ran)]
+        picture, values = beside(stem, ".png"), beside(stem, ".json")
+        conditions = _conditions(ran)
+        write_table(picture, rows, self.title, conditions, pale=(NOT_RUN, NOT_MEASURED, NOTHING))
+        values.write_text(json.dumps(self._values(ran), indent=1) + "\n", encoding="utf-8")
+        body = f"{markdown_table(rows)}\n\n{embedded(picture, self.title)}"
+        return Page(body, [picture, values], self._unmeasured(ran), conditions)
+
+    @property
+    def _has_paper(self) -> bool:
+        return any(entry.paper for entry in self.entries)
+
+    def _head(self) -> list[str]:
+        papers = [f"paper, {self.data}"] * self._has_paper
+        return ["", *(column.heading for column in self.columns.values()), *papers, *TIMES.values(), "seeds"]
+
+    def _row(self, ran: Ran) -> list[str]:
+        found, asked = len(ran.finished), len(ran.outcomes)
+        cells = [self._cell(ran.finished, name, column) for name, column in self.columns.items()]
+        papers = [ran.entry.paper or NOTHING] * self._has_paper
+        times = [_median(ran.finished, name) for name in TIMES]
+        return [ran.entry.label, *cells, *papers, *times, f"{found}" if found == asked else f"{found} of {asked}"]
+
+    def _cell(self, finished: Sequence[Outcome], name: str, column: Column) -> str:
+        values = _measured(finished, name)
+        return Spread.of(values).said(column.digits) if values else NOT_MEASURED if finished else NOT_RUN
+
+    def _real_row(self, ran: Sequence[Ran]) -> list[str]:
+        real = _real(ran)
+        cells = [f"{real[name]:.{of.digits}f}" if name in real else NOTHING for name, of in self.columns.items()]
+        papers = [self.papers_real or NOTHING] * self._has_paper
+        return ["real data", *cells, *papers, *["" for _ in TIMES], ""]
+
+    def _unmeasured(self, ran: Sequence[Ran]) -> list[str]:
+        """A line for each value that finished runs lack."""
+        return [
+            f"{one.entry.label}: {NOT_MEASURED}: no {name} in the results of {one.entry.experiment}"
+            for one in ran
+            for name in self.columns
+            if one.finished and len(_measured(one.finished, name)) < len(one.finished)
+        ]
+
+    def _values(self, ran: Sequence[Ran]) -> dict[str, Any]:
+        return {
+            "title": self.title,
+            "columns": {name: asdict(column) for name, column in self.columns.items()},
+            "rows": [self._row_values(one) for one in ran],
+            "real": _real(ran),
+            "papers_data": self.data,
+            "papers_real": self.papers_real,
+        }
+
+    def _row_values(self, ran: Ran) -> dict[str, Any]:
+        values = {name: _measured(ran.finished, name) for name in self.columns}
+        return {
+            **asdict(ran.entry),
+            "values": {name: asdict(Spread.of(found)) for name, found in values.items() if found},
+            "runs": [
+                {"seed": outcome.run.seed}
+                | (outcome.results if outcome.failure is None else {"not_run": outcome.failure})
+                for outcome in ran.outcomes
+            ],
+        }
+
+
+def _measured(finished: Sequence[Outcome], name: str) -> list[float]:
+    found = [outcome.results["mixture"] for outcome in finished]
+    return [values[name] for values in found if name in values]
+
+
+def _median(finished: Sequence[Outcome], name: str) -> str:
+    found = [outcome.results[name] for outcome in finished if name in outcome.results]
+    return f"{median(found):.0f}" if found else NOTHING
+
+
+def _real(ran: Sequence[Ran]) -> dict[str, float]:
+    """Every run measures the same real data; a stream of points is drawn anew by each."""
+    found: dict[str, list[float]] = {}
+    for one in ran:
+        for outcome in one.finished:
+            for name, value in outcome.results["real"].items():
+                found.setdefault(name, []).append(value)
+    return {name: mean(values) for name, values in found.items()}
+
+
+def _conditions(ran: Sequence[Ran]) -> list[str]:
+    """How it was measured."""
+    results = [outcome.results for one in ran for outcome in one.finished]
+    seeds = dict.fromkeys(outcome.run.seed for one in ran for outcome in one.outcomes)
+    over = f"mean ± sd over {seeds_said(seeds)}" if len(seeds) > 1 else seeds_said(seeds)
+    samples = sorted({found["num_samples"] for found in results})
+    scored = [f"scored from {', '.join(f'{n:,}' for n in samples)} samples"] * bool(samples)
+    devices: dict[str, list[str]] = {}
+    for one in ran:
+        for device in dict.fromkeys(outcome.results.get("device", "unknown") for outcome in one.finished):
+            devices.setdefault(device, []).append(one.entry.label)
+    on = [device if len(devices) == 1 else f"{device} ({', '.join(of)})" for device, of in devices.items()]
+    return ["; ".join([over, *scored, *([f"trained on {', '.join(on)}"] if on else [])])]
