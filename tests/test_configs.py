@@ -83,10 +83,10 @@ def test_the_groups_are_those_of_the_design():
     assert {"callbacks", "data", "experiment", "gan", "logger", "mixture", "trainer"} <= set(GROUPS)
     assert {"mlp", "dcgan", "cdcgan", "custom"} <= set(alternatives("gan"))
     assert {"single", "mix3", "mix5", "mix10", "mix20", "independent5"} <= set(alternatives("mixture"))
-    assert {"digits", "gaussians_ring", "gaussians_grid", "custom", "none"} <= set(alternatives("data"))
+    assert {"digits", "stacked_digits", "gaussians_ring", "gaussians_grid", "custom", "none"} <= set(alternatives("data"))
     assert {"default", "wandb", "csv"} <= set(alternatives("logger"))
     assert {"default", "ema"} == set(alternatives("callbacks"))
-    assert {"digits", "inception", "modes", "none"} <= set(alternatives(QUALITY))
+    assert {"digits", "stacked_digits", "inception", "modes", "none"} <= set(alternatives(QUALITY))
     assert {"default", "ddp", "ddp_sim"} <= set(alternatives("trainer"))
 
 
