@@ -21,6 +21,7 @@ from PIL import Image
 from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
+from mixgan_lightning import downloads
 from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.evaluation.seen import check_one_pass, has_embedding
 from mixgan_lightning.features import InceptionFeatures, inception
@@ -308,7 +309,7 @@ def test_a_network_that_never_answers_is_given_up_within_5_seconds(hub, monkeypa
         over.wait(60)
         return io.BytesIO()
 
-    monkeypatch.setattr(inception, "urlopen", hang)
+    monkeypatch.setattr(downloads, "urlopen", hang)
     try:
         message, seconds = refusal()
     finally:
@@ -333,7 +334,7 @@ def test_what_the_server_answers_is_said(hub, monkeypatch, error, reason):
     def refuse(*args, **options):
         raise error
 
-    monkeypatch.setattr(inception, "urlopen", refuse)
+    monkeypatch.setattr(downloads, "urlopen", refuse)
     assert f"cannot be fetched: {reason}; " in refusal()[0]
 
 
@@ -352,22 +353,22 @@ def test_a_cached_file_is_verified_too(hub, sha256):
 
 def test_two_at_once_download_once(hub, monkeypatch, weights, sha256):
     both_found_nothing = threading.Barrier(2, timeout=10)
-    downloads = []
+    fetched = []
 
     def answer(*args, **options):
         both_found_nothing.wait()
         return io.BytesIO()
 
     def download(url, path, hash_prefix=None, progress=True):
-        downloads.append((url, path, hash_prefix))
+        fetched.append((url, path, hash_prefix))
         time.sleep(0.2)
         shutil.copy(weights, path)
 
-    monkeypatch.setattr(inception, "urlopen", answer)
+    monkeypatch.setattr(downloads, "urlopen", answer)
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     with ThreadPoolExecutor(2) as pool:
         built = list(pool.map(lambda i: InceptionFeatures(sha256=sha256), range(2)))
-    assert downloads == [(URL_INCEPTION_V3, str(hub), sha256)]
+    assert fetched == [(URL_INCEPTION_V3, str(hub), sha256)]
     expected = torch.load(weights)
     for features in built:
         assert all(torch.equal(value, expected[name]) for name, value in features.network.state_dict().items())
@@ -380,7 +381,7 @@ def test_a_download_that_breaks_off_is_a_configuration_error(hub, monkeypatch, e
     def download(*args, **options):
         raise error
 
-    monkeypatch.setattr(inception, "urlopen", lambda *args, **options: io.BytesIO())
+    monkeypatch.setattr(downloads, "urlopen", lambda *args, **options: io.BytesIO())
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     message, _ = refusal()
     assert f"could not be downloaded ({error})" in message

@@ -5,22 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import threading
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import torch
 from filelock import FileLock
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
+from mixgan_lightning.downloads import unreachable
 from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.pictures import to_uint8
 
 OFFICIAL_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # of the file at URL_INCEPTION_V3
-PATIENCE = 4.0  # seconds for the server's first answer: without a network we say so at once
 BATCH = 64  # images at a time: torch-fidelity's, and 0.4 GB of activations
 TOLERANCE = 1e-3  # beyond [-1, 1]: a rounding of tanh in 16 bits
 WHERE = (
@@ -162,7 +158,11 @@ def _downloaded() -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / URL_INCEPTION_V3.rsplit("/", 1)[1]
     if path.is_file():
         return path
-    _check_network()
+    reason = unreachable(URL_INCEPTION_V3)
+    if reason is not None:
+        raise ConfigurationError(
+            f"the Inception weights are not on this machine and cannot be fetched: {reason}; {WHERE}"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # one process of a machine downloads, the others wait here
@@ -173,25 +173,3 @@ def _downloaded() -> Path:
     except (OSError, RuntimeError) as error:  # the connection broke, no room on the disk, another checksum
         raise ConfigurationError(f"the Inception weights could not be downloaded ({error}); {WHERE}") from error
     return path
-
-
-def _check_network() -> None:
-    """Whether the weights' server answers, within PATIENCE whatever the name service does."""
-    reasons: list[str] = [f"no answer within {PATIENCE:g} s"]
-
-    def ask() -> None:
-        try:
-            urlopen(URL_INCEPTION_V3, timeout=PATIENCE).close()
-            reasons.clear()
-        except HTTPError as error:
-            reasons[:] = [f"the server says {error.code}"]
-        except (OSError, ValueError, HTTPException) as error:
-            reasons[:] = [str(getattr(error, "reason", error)) or type(error).__name__]
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(PATIENCE)
-    if reasons:
-        raise ConfigurationError(
-            f"the Inception weights are not on this machine and cannot be fetched: {reasons[0]}; {WHERE}"
-        )
