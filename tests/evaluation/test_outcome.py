@@ -120,6 +120,23 @@ def test_the_terminal_shows_the_same(outcome, markdown, capsys):
         assert word in " ".join(lines).split()
 
 
+@pytest.mark.parametrize("columns", [1, 60, 80, 1_000])
+def test_a_table_wider_than_the_terminal_goes_on_below(columns, capsys, monkeypatch):
+    """No line is too wide, no number is lost, and every part has the rows' names and weights."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    names = [name for name in log_names.TITLES if not name.endswith("/std")]
+    row = {name: (i + 1) / 7 for i, name in enumerate(names)}
+    replace(MIXTURE, rows={"mixture": row, "component 0": row, "component 1": row}, real_splits={}).show()
+    lines = capsys.readouterr().out.partition("50,000 samples")[0].splitlines()
+    shown = [line.split()[1:] for line in lines if line.startswith("mixture")]
+    assert [cell for cells in shown for cell in cells] == [f"{value:.3g}" for value in row.values()]
+    assert all(shown)
+    assert len([line for line in lines if line.startswith("component 1  0.25 ")]) == len(shown)
+    if columns >= 60:
+        assert max(map(len, lines)) <= columns
+    assert (len(shown) == 1) == (columns == 1_000)
+
+
 @BOTH
 def test_json_holds_everything(outcome, markdown, tmp_path):
     outcome.save(tmp_path / "scores")

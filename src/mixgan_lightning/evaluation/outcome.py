@@ -17,6 +17,7 @@ from mixgan_lightning import log_names
 
 REAL = "real data"
 WIDEST = 200  # columns of a table
+BETWEEN = 2  # spaces from one to the next
 SPLIT_TITLES = {"train": "training data", "held_out": "held-out data"}
 
 
@@ -56,14 +57,23 @@ class Outcome:
         """Print both."""
         console = Console()
         console.print(f"\n[bold]{escape(self.source)}[/]\n", soft_wrap=True)
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-        for i, title in enumerate(self._head()):  # a word a line: eight columns fit into 80
-            table.add_column(title.replace(" ", "\n"), justify="right" if i else "left", no_wrap=True)
-        for cells in self._cells():
-            table.add_row(*cells)
-        Console(width=WIDEST).print(table, "")  # a wide table is wrapped by the terminal, and no number is cut off
+        for table in self._tables(console.width):
+            Console(width=WIDEST).print(table, "")  # no number is cut off
         for condition in self._conditions():
             console.print(condition, highlight=False)
+
+    def _tables(self, width: int) -> list[Table]:
+        """The table, or several below each other, with as many measures in each as fit this width."""
+        titles = [title.replace(" ", "\n") for title in self._head()]  # a word a line
+        columns = list(zip(titles, *self._cells(), strict=True))
+        every = 2 if self.component_weights else 1  # columns that each table begins with: the row's name, and w
+        room = width + BETWEEN - sum(map(_width, columns[:every]))  # none after the last
+        blocks: list[list[tuple[str, ...]]] = [[]]
+        for column in columns[every:]:
+            if blocks[-1] and sum(map(_width, [*blocks[-1], column])) > room:
+                blocks.append([])
+            blocks[-1].append(column)
+        return [_table([*columns[:every], *block]) for block in blocks]
 
     def _head(self) -> list[str]:
         return ["", *(["w"] if self.component_weights else []), *map(log_names.title, self._names())]
@@ -102,6 +112,20 @@ class Outcome:
         data = [f"data: {_listed(self.data)}"] * bool(self.data)
         used = f"device: {self.device}; versions: {_listed(self.versions)}"
         return [f"source: {self.source}", *data, *features, used]
+
+
+def _width(column: tuple[str, ...]) -> int:
+    """In the terminal, with the space before the next."""
+    return max(len(line) for cell in column for line in cell.split("\n")) + BETWEEN
+
+
+def _table(columns: list[tuple[str, ...]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for i, (title, *_) in enumerate(columns):
+        table.add_column(title, justify="right" if i else "left", no_wrap=True)
+    for cells in list(zip(*columns, strict=True))[1:]:
+        table.add_row(*cells)
+    return table
 
 
 def _listed(settings: Mapping[str, Any]) -> str:
