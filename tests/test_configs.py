@@ -11,33 +11,36 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
 
-from mixgan_lightning import GAN, MixGANModule, checks
-from mixgan_lightning.callbacks import EMA, QualityCallback
+from mixgan_lightning import GAN, MixGANModule, checks, objectives, penalties
+from mixgan_lightning.callbacks import EMA, NeuralNetDivergenceCallback, QualityCallback
 from mixgan_lightning.cli import train
 from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import InceptionScoreMeasure, NearestTrainingImageMeasure
 from mixgan_lightning.features import DigitsClassifier, inception
 from mixgan_lightning.gan_factory import plain, resolve
+from mixgan_lightning.networks import DCGANDiscriminator
 from mixgan_lightning.payoff import SplitFakes
 
 CONF = Path(__file__).parents[1] / "conf"
 TINY = ["logger=csv", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "trainer.accelerator=cpu"]
 
 
-QUALITY = "callbacks/quality"
+QUALITY, DIVERGENCE = WITHIN = ("callbacks/quality", "callbacks/divergence")  # groups within a group
 
 
 def alternatives(group):
     """Every file of a group, those in nested folders as ``folder/name``, unless these are a group of their own."""
     found = sorted(path.relative_to(CONF / group).with_suffix("").as_posix() for path in (CONF / group).rglob("*.yaml"))
     assert found, group
-    return [name for name in found if not f"{group}/{name}".startswith(f"{QUALITY}/") or group == QUALITY]
+    others = tuple(f"{within}/" for within in WITHIN if within != group)
+    return [name for name in found if not f"{group}/{name}".startswith(others)]
 
 
-NONE_OF_TRAINING = ("hydra", "reproduction", "__pycache__")  # a reproduction is mixgan-reproduce's
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NONE_OF_TRAINING)
-GROUPS.append(QUALITY)
+GROUPS = sorted(
+    folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("hydra", "__pycache__")
+)
+GROUPS.extend(WITHIN)
 
 OWN = ("custom", "none")  # the user's own GAN and data: what is in them only the user knows
 MANDATORY = {"gan=custom": {"gan._target_"}, "data=custom": {"data._target_"}}
@@ -87,6 +90,7 @@ def test_the_groups_are_those_of_the_design():
     assert {"default", "wandb", "csv"} <= set(alternatives("logger"))
     assert {"default", "ema"} == set(alternatives("callbacks"))
     assert {"digits", "stacked_digits", "inception", "modes", "none"} <= set(alternatives(QUALITY))
+    assert {"none", "distance", "log", "wasserstein"} == set(alternatives(DIVERGENCE))
     assert {"default", "ddp", "ddp_sim"} <= set(alternatives("trainer"))
 
 
@@ -179,6 +183,36 @@ def test_every_measurement_is_built(data, name, composed):
     assert isinstance(callback, QualityCallback)
     assert callback.occasion.every_n_epochs == config.evaluate_every_n_epochs
     assert (callback.components, callback.weights, callback.seed) == (False, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "f", "objective", "penalty"),
+    [
+        ("distance", "x", objectives.NeuralNetDistance, type(None)),
+        ("log", "log x", objectives.Minimax, penalties.R1),
+        ("wasserstein", "x", objectives.Wasserstein, penalties.WeightClipping),
+    ],
+)
+def test_the_divergence_is_measured_beside_the_default_callbacks_by_one_word(name, f, objective, penalty, composed):
+    config = composed(f"callbacks/divergence={name}", "data=gaussians_ring")
+    callback = instantiate(config.callbacks.divergence)
+    (measure,) = callback.scoring.measures
+    assert isinstance(callback, NeuralNetDivergenceCallback)
+    assert isinstance(measure.objective, objective)
+    assert (measure.objective.measuring_function, type(measure.penalty)) == (f, penalty)
+    assert (measure.reference, measure.steps, measure.batch_size) == ("held_out", 1_000, 64)
+    assert callback.scoring.num_samples == config.callbacks.quality.num_samples == 2_500
+    assert callback.occasion.every_n_epochs == config.evaluate_every_n_epochs
+    assert set(config.callbacks) == set(composed().callbacks)
+
+
+def test_the_divergence_is_not_measured_unless_asked_for_and_by_its_own_number_of_samples(composed):
+    assert not composed().callbacks.divergence
+    alone = composed("callbacks/divergence=distance", "~callbacks.quality").callbacks
+    assert alone.divergence.num_samples is None
+    wider = "callbacks.divergence.measure.discriminator._target_=mixgan_lightning.networks.DCGANDiscriminator"
+    measure = instantiate(composed("callbacks/divergence=wasserstein", wider).callbacks.divergence.measure)
+    assert isinstance(measure.discriminator((1, 8, 8)), DCGANDiscriminator)
 
 
 def test_the_published_protocol_is_built(composed, monkeypatch):

@@ -57,4 +57,5 @@ def test_the_names_that_others_rely_on():
     assert log_names.OBJECTIVE == "objective"
     assert log_names.FRECHET_DISTANCE == "quality/fid"
     assert log_names.MODES_COVERED == "quality/modes"
+    assert log_names.NEURAL_NET_DIVERGENCE == "quality/neural_net_divergence"
     assert log_names.KERNEL_DISTANCE_MEAN == "quality/kid/mean"

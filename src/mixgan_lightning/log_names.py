@@ -35,6 +35,7 @@ RECALL = "quality/recall"  # share of real data within the samples' manifold
 NEAREST_TRAINING_IMAGE = (
     "quality/nearest_training_image"  # mean distance; smaller than real held-out data's: memorising
 )
+NEURAL_NET_DIVERGENCE = "quality/neural_net_divergence"  # from real data, on held-out halves; may be negative
 MODES_COVERED = "quality/modes"  # of a mixture of Gaussians, or classes of a classifier
 GOOD_SHARE = "quality/good_share"  # within 3 sd of a mode
 REVERSE_KL = "quality/reverse_kl"  # of the modes of the good samples (of all, by a classifier) from uniform, nats
@@ -64,6 +65,7 @@ TITLES = {  # of the measured values, for people
     PRECISION: "precision",
     RECALL: "recall",
     NEAREST_TRAINING_IMAGE: "nearest training image",
+    NEURAL_NET_DIVERGENCE: "neural-net divergence",
     MODES_COVERED: "modes",
     GOOD_SHARE: "good samples",
     REVERSE_KL: "reverse KL",

@@ -62,7 +62,7 @@ def rows(tmp_path):
 
         def __call__(self, name, at="epoch"):
             with (tmp_path / "metrics.csv").open() as file:
-                return [(int(row[at]), float(row[name])) for row in csv.DictReader(file) if row.get(name)]
+                return [(int(float(row[at])), float(row[name])) for row in csv.DictReader(file) if row.get(name)]
 
     return Rows()
 

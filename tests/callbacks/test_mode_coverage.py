@@ -55,6 +55,17 @@ def test_each_component_is_counted_alone_as_well(fit, points_model, ring, rows):
         assert found == {name: [(0, pytest.approx(expected[name]))] for name in NAMES}
 
 
+def test_a_measure_that_is_added_is_measured_beside_the_modes_however_often_data_are_observed(
+    points_model, ring, count
+):
+    callback = ModeCoverageCallback(num_samples=200)
+    callback.scoring.add(count())
+    for _ in range(2):
+        callback.prepare(points_model(), ring)
+        assert list(callback.scoring.real) == [*NAMES, "quality/count"]
+        assert callback.scoring.real["quality/count"] == 200
+
+
 def test_other_data_are_refused(fit, digits_model, digits):
     with pytest.raises(DataError, match="counts modes of GaussiansRing or GaussiansGrid, got DigitsDataModule"):
         fit(digits_model(), digits, callbacks=[ModeCoverageCallback()])

@@ -16,6 +16,7 @@ from mixgan_lightning.evaluation import (
     FrechetMeasure,
     KernelMeasure,
     NearestTrainingImageMeasure,
+    NeuralNetDivergenceMeasure,
     PrecisionRecallMeasure,
 )
 from mixgan_lightning.features import DigitsClassifier, checksum
@@ -28,6 +29,7 @@ COLUMNS = [
     log_names.KERNEL_DISTANCE_MEAN,
     log_names.PRECISION,
     log_names.RECALL,
+    log_names.NEURAL_NET_DIVERGENCE,
 ]
 AVERAGED = ("mixture.size=2", "callbacks=ema", "callbacks.ema.decay=0.5")
 
@@ -66,6 +68,7 @@ def prepared(callback, model, data):
 def quality(model, num_samples=None, seed=0):
     """What is measured of digits, prepared for this model."""
     also = [FrechetMeasure(), NearestTrainingImageMeasure(), KernelMeasure(), PrecisionRecallMeasure()]
+    also.append(NeuralNetDivergenceMeasure())
     callback = InceptionScoreCallback(DigitsClassifier.pretrained(), num_samples, also=also, seed=seed)
     return prepared(callback, model, DigitsDataModule())
 
@@ -97,7 +100,7 @@ def test_how_it_was_measured_is_kept(digits, mixgan_evaluate, found):
     assert outcome["features"] == "DigitsClassifier"
     assert outcome["features_sha256"] == checksum(DigitsClassifier.pretrained())
     splits = {name: outcome["real_splits"][name] for name in COLUMNS}
-    assert list(splits.values()) == ["held_out", "train", "held_out", "train", "train", "train"]
+    assert list(splits.values()) == ["held_out", "train", "held_out", "train", "train", "train", "train"]
 
 
 def test_the_mixtures_values_are_those_of_the_run(run_of, mixgan_evaluate, found):
@@ -116,8 +119,9 @@ def test_the_table_is_shown_and_written_as_markdown(digits, mixgan_evaluate, tmp
     head, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     assert head == ["", "w", *map(log_names.title, COLUMNS)]
     assert [cells[0] for cells in lines] == ["mixture", "component 0", "component 1", "real data"]
-    for cells in lines:  # the same, but for the space between the columns
-        assert re.search(r"\s+".join(map(re.escape, filter(None, cells))), ran.out), cells
+    for name, w, *cells in lines:  # the same, but for the space between the columns, in two tables
+        for shown in (cells[:6], cells[6:]):
+            assert re.search(r"\s+".join(map(re.escape, filter(None, [name, w, *shown]))), ran.out), shown
     assert "- 360 samples in every row, seed 0, raw weights" in conditions
     for line in conditions.splitlines():
         assert line.removeprefix("- ") in " ".join(ran.out.split())  # the terminal's lines are wrapped
@@ -162,7 +166,9 @@ def both(path):
 def test_points_are_measured_by_their_modes(ring, mixgan_evaluate, found):
     outcome = found(mixgan_evaluate(f"ckpt_path={ring}", "data=gaussians_ring"))
     model = MixGANModule.load_from_checkpoint(ring)
-    callback = prepared(ModeCoverageCallback(), model, GaussiansRing(radius=2.0, sd=0.02))
+    callback = ModeCoverageCallback()
+    callback.scoring.add(NeuralNetDivergenceMeasure())
+    prepared(callback, model, GaussiansRing(radius=2.0, sd=0.02))
     assert outcome["rows"]["mixture"] == close(callback.measure(model))
     assert outcome["rows"]["component 1"] == close(callback.measure(model, component=1))
     assert outcome["rows"]["real data"] == close(callback.scoring.real)
@@ -180,6 +186,7 @@ def test_a_conditional_checkpoint_is_scored_with_labels_as_often_as_seen(run_of,
 
 def test_measures_can_be_left_out(digits, mixgan_evaluate, found):
     left_out = ("callbacks.quality.also.frechet=null", "also.kernel=null", "also.precision_recall=null")
+    left_out += ("also.divergence=null",)
     outcome = found(mixgan_evaluate(f"ckpt_path={digits}", "n=20", *left_out))
     assert {name for name in COLUMNS if name in outcome["rows"]["mixture"]} == {COLUMNS[0], COLUMNS[2]}
 
@@ -246,7 +253,8 @@ def test_what_mixgan_sample_writes_scores_as_the_checkpoint_does(digits, mixgan_
 
 
 def test_images_of_another_size_than_the_data_are_scored_where_no_pixels_are_compared(images, mixgan_evaluate, found):
-    outcome = found(mixgan_evaluate("images=images", "data.image_size=16", "callbacks.quality.also.nearest=null"))
+    no_pixels = ("callbacks.quality.also.nearest=null", "also.divergence=null")
+    outcome = found(mixgan_evaluate("images=images", "data.image_size=16", *no_pixels))
     assert COLUMNS[1] in outcome["rows"]["images"]
 
 

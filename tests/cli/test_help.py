@@ -31,8 +31,9 @@ def test_help_lists_every_group_with_its_alternatives(train_help):
 
 
 def test_help_lists_what_can_be_measured(train_help, mixgan_evaluate):
-    alternatives = ", ".join(sorted(path.stem for path in (CONF / "callbacks" / "quality").glob("*.yaml")))
-    assert f"\ncallbacks/quality: {alternatives}\n" in train_help
+    for group in ("callbacks/quality", "callbacks/divergence"):
+        alternatives = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+        assert f"\n{group}: {alternatives}\n" in train_help
     assert "callbacks/quality=NAME (mixgan-train --help lists" in mixgan_evaluate("--help").out
 
 

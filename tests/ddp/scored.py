@@ -16,6 +16,7 @@ from mixgan_lightning.evaluation import (
     KernelMeasure,
     ModeCoverageMeasure,
     NearestTrainingImageMeasure,
+    NeuralNetDivergenceMeasure,
     PrecisionRecallMeasure,
     RealSamples,
     Scoring,
@@ -113,7 +114,8 @@ def model_of(task):
 
 def callback_of(task, n):
     distances = [FrechetMeasure(), KernelMeasure(subsets=10, subset_size=100), PrecisionRecallMeasure()]
-    measures = [InceptionScoreMeasure(splits=3), *distances, NearestTrainingImageMeasure(), Keep()]
+    rows = [NearestTrainingImageMeasure(), NeuralNetDivergenceMeasure(steps=30)]
+    measures = [InceptionScoreMeasure(splits=3), *distances, *rows, Keep()]
     if task == "digits":
         torch.manual_seed(5)
         features = DigitsClassifier()
@@ -267,6 +269,7 @@ def errors():
         "width of fid": said(lambda: prepared(FrechetMeasure(), Features(width=6 + other))),
         "width of kid": said(lambda: prepared(KernelMeasure(), Features(width=6 + other))),
         "nan": said(scored_with_nan),
+        "discriminator": said(lambda: prepared(NeuralNetDivergenceMeasure(discriminator=critic_of(1 + other)), None)),
         "as DataError": said(lambda: _raise(DataError("plain"))),
     }
 
@@ -275,6 +278,11 @@ def _raise(error):
     with together():
         if own_share().rank == 0:
             raise error
+
+
+def critic_of(width):
+    """A class of discriminators; with 2 outputs they have no score."""
+    return lambda sample_shape: nn.Linear(2, width)
 
 
 # ---------------------------------------------------------------------------------------- a reference of one batch

@@ -157,3 +157,9 @@ def test_features_with_nan_in_one_process_are_refused_by_all(ranks, world):
     *others, last = said_by(ranks, "nan")
     assert last.startswith("DataError: expected finite features, got NaN or infinity")
     assert others == [f"DataError: process {world - 1} failed, so none goes on: {last}"] * (world - 1)
+
+
+def test_a_discriminator_that_fails_in_one_process_fails_in_all(ranks, world):
+    *others, last = said_by(ranks, "discriminator")
+    assert last.startswith("GANError: the discriminator gives (2, 2) for 2 samples")
+    assert others == [f"DataError: process {world - 1} failed, so none goes on: {last}"] * (world - 1)

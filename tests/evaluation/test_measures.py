@@ -14,6 +14,7 @@ from mixgan_lightning.evaluation import (
     KernelMeasure,
     ModeCoverageMeasure,
     NearestTrainingImageMeasure,
+    NeuralNetDivergenceMeasure,
     PrecisionRecallMeasure,
 )
 from mixgan_lightning.evaluation.seen import see
@@ -175,6 +176,7 @@ MEASURES = {
     "kernel": lambda: KernelMeasure(subsets=3, subset_size=20),
     "precision and recall": PrecisionRecallMeasure,
     "nearest training image": NearestTrainingImageMeasure,
+    "neural-net divergence": lambda: NeuralNetDivergenceMeasure(steps=20),
 }
 
 
@@ -221,7 +223,8 @@ def test_what_the_other_measures_look_at():
 
 def test_the_fewest_samples_that_can_be_measured(classifier, train, held_out):
     """With as many there are finite values."""
-    for name, least in (("inception score", 4), ("frechet", 2), ("kernel", 2), ("precision and recall", 4)):
+    fewest = {"inception score": 4, "frechet": 2, "kernel": 2, "precision and recall": 4, "neural-net divergence": 2}
+    for name, least in fewest.items():
         measure = observe(MEASURES[name](), held_out, classifier)
         assert measure.least == least
         assert np.isfinite([*values(measure, train[:least], classifier).values()]).all()

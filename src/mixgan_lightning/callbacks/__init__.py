@@ -5,6 +5,7 @@ from mixgan_lightning.callbacks.inception_score import InceptionScoreCallback
 from mixgan_lightning.callbacks.last_checkpoint import LastCheckpoint
 from mixgan_lightning.callbacks.mixture_monitor import MixtureMonitor
 from mixgan_lightning.callbacks.mode_coverage import ModeCoverageCallback
+from mixgan_lightning.callbacks.neural_net_divergence import NeuralNetDivergenceCallback
 from mixgan_lightning.callbacks.progress_bar import ProgressBar
 from mixgan_lightning.callbacks.quality import QualityCallback
 from mixgan_lightning.callbacks.sample_grid import SampleGrid
@@ -15,6 +16,7 @@ __all__ = [
     "LastCheckpoint",
     "MixtureMonitor",
     "ModeCoverageCallback",
+    "NeuralNetDivergenceCallback",
     "ProgressBar",
     "QualityCallback",
     "SampleGrid",

@@ -35,6 +35,7 @@ class ModeCoverageCallback(QualityCallback):
             raise DataError(
                 f"ModeCoverageCallback counts modes of GaussiansRing or GaussiansGrid, got {type(datamodule).__name__}"
             )
-        measure = ModeCoverageMeasure(datamodule.centers, datamodule.sd)
-        self.scoring = Scoring([measure], None, self.scoring.num_samples)
+        others = [measure for measure in self.scoring.measures if not isinstance(measure, ModeCoverageMeasure)]
+        modes = ModeCoverageMeasure(datamodule.centers, datamodule.sd)
+        self.scoring = Scoring([modes, *others], None, self.scoring.num_samples)
         super().observe(datamodule, images, device, shown=shown)

@@ -107,14 +107,18 @@ def _quality(config: DictConfig, n: int | None) -> QualityCallback:
             "nothing is measured of these data by themselves: add callbacks/quality=inception (images in [-1, 1]), or "
             "+callbacks.quality._target_=… of your own"
         )
+    also: dict[str, Any] = plain(config.also) or {}
     own: dict[str, Any] = plain(config.callbacks.quality) | {"seed": config.seed}
     if n is not None:
         own["num_samples"] = n
-    if "features" in own:
-        own["also"] = (own.get("also") or {}) | (plain(config.also) or {})
+    if own.get("also"):
+        own["also"] = {name: measure for name, measure in own["also"].items() if name not in also}
     found = instantiate(own)
     if not isinstance(found, QualityCallback):
         raise ConfigurationError(f"callbacks.quality: expected a QualityCallback, got {type(found).__name__}")
+    for measure in [instantiate(measure) for measure in also.values() if measure]:
+        if measure.needs is None or found.scoring.features is not None:
+            found.scoring.add(measure)
     return found
 
 

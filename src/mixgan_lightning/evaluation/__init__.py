@@ -10,6 +10,7 @@ from mixgan_lightning.evaluation.measures import (
     NearestTrainingImageMeasure,
     PrecisionRecallMeasure,
 )
+from mixgan_lightning.evaluation.neural_net_divergence import NeuralNetDivergenceMeasure
 from mixgan_lightning.evaluation.real_data import RealSamples
 from mixgan_lightning.evaluation.samples import DrawnSamples, FolderSamples, Samples
 from mixgan_lightning.evaluation.scoring import Scoring
@@ -25,6 +26,7 @@ __all__ = [
     "Measure",
     "ModeCoverageMeasure",
     "NearestTrainingImageMeasure",
+    "NeuralNetDivergenceMeasure",
     "PrecisionRecallMeasure",
     "RealSamples",
     "Samples",

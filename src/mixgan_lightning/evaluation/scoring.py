@@ -40,13 +40,19 @@ class Scoring:
     """
 
     def __init__(self, measures: Sequence[Measure], features: nn.Module | None, num_samples: int | None) -> None:
-        self.measures, self.features = list(measures), features
+        self.measures: list[Measure] = []
+        self.features = features
         self.asked = self.num_samples = num_samples
         self.device = torch.device("cpu")
         self.real: dict[str, float] = {}
         self.real_splits: dict[str, Split] = {}
-        for measure in self.measures:
-            self._check_features(measure)
+        for measure in measures:
+            self.add(measure)
+
+    def add(self, measure: Measure) -> None:
+        """Measure this, too; before ``prepare``."""
+        self._check_features(measure)
+        self.measures.append(measure)
 
     def prepare(self, real: Real, device: torch.device, *, shown: bool = True) -> None:
         """Show the measures their references and measure real data, before any sample.
