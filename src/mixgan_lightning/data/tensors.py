@@ -159,3 +159,14 @@ class TensorDataModule(pl.LightningDataModule):
                 f"expected finite {name} data, got NaN or infinity in {len(bad)} of {len(images)} samples, "
                 f"the first at index {int(bad[0])}; drop or repair them"
             )
+
+
+def check_image_size(image_size: int, own: int) -> int:
+    """A side in pixels; ``own``: the data's.
+
+    Raises:
+        ConfigurationError: unless it is a whole number of at least 1.
+    """
+    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1:
+        raise ConfigurationError(f"expected image_size >= 1, a whole number, got {image_size!r}; {own} is the data's")
+    return image_size
