@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import tarfile
 from collections.abc import Mapping
@@ -102,4 +103,11 @@ class _ArraysOnly(pickle.Unpickler):
 def _batch(file: Any) -> tuple[Tensor, Tensor]:
     """Images (N, 3, 32, 32), uint8, and labels (N,) of an open batch."""
     entry = _ArraysOnly(file, encoding="latin1").load()  # written by Python 2
-    return torch.from_numpy(entry["data"].reshape(-1, *CIFAR10DataModule.sample_shape)), torch.tensor(entry["labels"])
+    pixels, labels = entry["data"], entry["labels"]
+    shape = CIFAR10DataModule.sample_shape
+    if pixels.dtype != np.uint8 or pixels.shape != (len(labels), math.prod(shape)):
+        raise ValueError(
+            f"expected a row of {math.prod(shape)} bytes for each of {len(labels)} labels, got {pixels.dtype} of shape "
+            f"{pixels.shape}"
+        )
+    return torch.from_numpy(pixels.reshape(-1, *shape)), torch.tensor(labels)
