@@ -220,6 +220,7 @@ def test_configs_of_networks_optimisers_and_rules_are_trusted(users_module):
     check_trusted(None)
     check_trusted(CONFIG)
     check_trusted({"_target_": "mixgan_lightning.schedule.WassersteinStart", "n_critic": 5})
+    check_trusted({"_target_": "torch.optim.lr_scheduler.PolynomialLR", "_partial_": True})
     for name in ("MyGAN", "MyNetwork", "MyObjective"):
         check_trusted({"_target_": f"{users_module}.{name}"})
     check_trusted(f"{users_module}.make")

@@ -16,6 +16,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from mixgan_lightning.errors import CheckpointError, ConfigurationError, GANError, MixGANError
 from mixgan_lightning.gan import GAN
@@ -26,7 +27,7 @@ Spec = str | dict[str, Any]  # what a checkpoint can hold: plain strings and dic
 MakeGAN = Callable[[], Any] | Spec | DictConfig
 
 OWN_PACKAGE = __name__.partition(".")[0]
-PARTS_OF_A_GAN = (nn.Module, Optimizer, Objective, Penalty)
+PARTS_OF_A_GAN = (nn.Module, Optimizer, LRScheduler, Objective, Penalty)
 
 
 def resolve(make_gan: MakeGAN) -> Callable[[], Any]:
