@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
-from PIL import Image
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
+from torchvision.transforms.functional import pil_to_tensor
 
+from mixgan_lightning.data.image_files import MODES, read_image
 from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.evaluation.real_data import evenly
 from mixgan_lightning.processes import ALL, Share
@@ -33,9 +33,6 @@ class Samples(Protocol):
     def batches(self, share: Share = ALL) -> Iterator[tuple[Tensor, Tensor]]:
         """(samples (n, *shape), their numbers (n,)) of this share: every share.size-th batch."""
         ...
-
-
-MODES = {1: "L", 3: "RGB"}  # Pillow's names by number of channels
 
 
 class DrawnSamples:
@@ -85,7 +82,7 @@ class FolderSamples:
     def __init__(self, folder: str | Path, channels: int, limit: int | None = None) -> None:
         if channels not in MODES:
             raise ConfigurationError(f"images={folder}: the data are no images (grey or RGB), choose others with data=")
-        self.mode = MODES[channels]
+        self.channels = channels
         if not Path(folder).is_dir():
             raise DataError(f"images={folder}: expected a folder of images, there is none")
         files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in IMG_EXTENSIONS)
@@ -111,12 +108,4 @@ class FolderSamples:
 
     def _read(self, path: Path) -> Tensor:
         """(channels, H, W), uint8."""
-        try:
-            with Image.open(path) as image:
-                deep = image.mode[0] in "IF"  # convert would cut off all that is brighter than 255
-                pixels = np.array(image.convert(self.mode))
-        except Exception as error:  # a damaged file raises errors of many kinds
-            raise DataError(f"{path}: cannot be read as an image ({error}); repair or remove it") from error
-        if deep:
-            raise DataError(f"{path}: expected an image of 8 bits a channel, got mode {image.mode}; convert it")
-        return torch.from_numpy(pixels).reshape(*pixels.shape[:2], -1).permute(2, 0, 1)
+        return pil_to_tensor(read_image(path, path, self.channels))
