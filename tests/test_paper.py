@@ -6,8 +6,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from mixgan_lightning import mix
-from mixgan_lightning.gan_factory import plain
+from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.gans import SGAN
 from mixgan_lightning.payoff import FullFakes, SplitFakes
 from mixgan_lightning.penalties import WeightClipping
@@ -51,7 +50,7 @@ def test_mix_dcgan_of_table_1_is_the_reference(composed):
     config = composed("table1_mix_dcgan")
     assert config.data._target_ == "mixgan_lightning.data.CIFAR10DataModule"
     assert (config.data.batch_size, config.trainer.max_epochs) == (49, 200)
-    model = mix(config.gan, **plain(config.mixture))
+    model = model_of(config)
     assert isinstance(model.gan, SGAN)
     assert (len(model.generators), len(model.discriminators)) == (5, 5)
     assert isinstance(model.pairs.fakes, FullFakes)
@@ -79,7 +78,7 @@ def test_dcgan_of_table_1_is_the_reference(composed):
 @pytest.mark.parametrize(("name", "size"), [("table1_wgan", 1), ("table1_mix_wgan", 5)])
 def test_wgan_of_table_1_is_arjovskys(name, size, composed):
     config = composed(name)
-    model = mix(config.gan, **plain(config.mixture))
+    model = model_of(config)
     assert (len(model.generators), config.data.batch_size, model.gan.latent_dim) == (size, 64, 100)
     assert model.schedule == WassersteinStart(5, 100, 25, 500)
     assert isinstance(model.gan.smoothness, WeightClipping)
@@ -93,7 +92,7 @@ def test_wgan_of_table_1_is_arjovskys(name, size, composed):
 @pytest.mark.parametrize(("name", "labels", "shape"), [("mnist", 10, (1, 28, 28)), ("celeba", None, (3, 64, 64))])
 def test_the_figures_mix_three_dcgans(name, labels, shape, composed):
     config = composed({"mnist": "figure2_mnist", "celeba": "figure3_celeba"}[name])
-    model = mix(config.gan, **plain(config.mixture))
+    model = model_of(config)
     assert (len(model.generators), model.gan.num_classes) == (3, labels)
     assert isinstance(model.pairs.fakes, FullFakes)
     assert tuple(config.sample_shape) == shape
@@ -101,7 +100,7 @@ def test_the_figures_mix_three_dcgans(name, labels, shape, composed):
 
 def test_the_strongest_known_recipe_is_ten_by_ten_at_linear_cost(composed):
     config = composed("mix10_sngan", "gan.generator.width=8", "gan.discriminator.width=8")
-    model = mix(config.gan, **plain(config.mixture))
+    model = model_of(config)
     assert (len(model.generators), len(model.discriminators)) == (10, 10)
     assert isinstance(model.pairs.fakes, SplitFakes)
     assert model.gan.num_classes == 10
