@@ -26,7 +26,7 @@ CONF = Path(__file__).parents[1] / "conf"
 TINY = ["logger=csv", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "trainer.accelerator=cpu"]
 
 
-QUALITY, DIVERGENCE = WITHIN = ("callbacks/quality", "callbacks/divergence")  # groups within a group
+QUALITY, DIVERGENCE, OPTIMIZER = WITHIN = ("callbacks/quality", "callbacks/divergence", "gan/optimizer")  # in a group
 
 
 def alternatives(group):
@@ -37,10 +37,9 @@ def alternatives(group):
     return [name for name in found if not f"{group}/{name}".startswith(others)]
 
 
-GROUPS = sorted(
-    folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("hydra", "__pycache__")
-)
-GROUPS.extend(WITHIN)
+NONE_OF_TRAINING = ("hydra", "reproduction", "__pycache__")  # a reproduction is mixgan-reproduce's
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NONE_OF_TRAINING)
+GROUPS.extend([QUALITY, DIVERGENCE])
 
 OWN = ("custom", "none")  # the user's own GAN and data: what is in them only the user knows
 MANDATORY = {"gan=custom": {"gan._target_"}, "data=custom": {"data._target_"}}
@@ -84,9 +83,12 @@ def test_ones_own_data_can_be_measured(composed):
 
 def test_the_groups_are_those_of_the_design():
     assert {"callbacks", "data", "experiment", "gan", "logger", "mixture", "trainer"} <= set(GROUPS)
-    assert {"mlp", "dcgan", "cdcgan", "custom"} <= set(alternatives("gan"))
+    conditional, wasserstein = {"cdcgan", "csngan", "sgan"}, {"wgan", "wgan_gp", "wgan_gp_mlp", "wgan_gp_resnet"}
+    assert {"mlp", "dcgan", "sngan", "improved_gan", "custom", *conditional, *wasserstein} <= set(alternatives("gan"))
     assert {"single", "mix3", "mix5", "mix10", "mix20", "independent5"} <= set(alternatives("mixture"))
-    assert {"digits", "stacked_digits", "gaussians_ring", "gaussians_grid", "custom", "none"} <= set(alternatives("data"))
+    assert {"digits", "stacked_digits", "gaussians_ring", "gaussians_grid", "custom", "none"} <= set(
+        alternatives("data")
+    )
     assert {"default", "wandb", "csv"} <= set(alternatives("logger"))
     assert {"default", "ema"} == set(alternatives("callbacks"))
     assert {"digits", "stacked_digits", "inception", "modes", "none"} <= set(alternatives(QUALITY))
@@ -130,29 +132,72 @@ def test_every_mixture_is_of_its_size(name, size, composed):
 
 
 def settings_of(name):
-    """A GAN on the data that it is for, and on images of two sizes where it makes images."""
-    on_images = [["data=digits", f"data.image_size={side}"] for side in (8, 16)]
-    if "dcgan" in name:
-        return on_images
-    return [*on_images, ["data=gaussians_ring"], ["data=gaussians_grid"]]
+    """A GAN on the data that it is for, and on images of two sizes; convolutions few channels wide."""
+    sides = (16, 20) if name == "sgan" else (8, 16)
+    on_images = [["data=digits", f"data.image_size={side}"] for side in sides]
+    if "mlp" in name:
+        return [*on_images, ["data=gaussians_ring"], ["data=gaussians_grid"]]
+    return [[*options, "gan.generator.width=4", "gan.discriminator.width=4"] for options in on_images]
 
 
 @pytest.mark.parametrize(
     ("name", "setting"), [(name, setting) for name in ours("gan") for setting in settings_of(name)]
 )
-def test_every_gan_trains_on_the_data_that_it_is_for(name, setting, composed, make_trainer):
-    config = composed(f"gan={name}", "mixture.size=2", *setting)
+def test_every_gan_trains_on_the_data_that_it_is_for(name, setting, composed, make_trainer, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIXGAN_CACHE", str(tmp_path))
+    monkeypatch.setattr("mixgan_lightning.gans.encoding.STEPS", 2)  # of SGAN's encoder
+    config = composed(f"gan={name}", "mixture.size=2", "mixture.n_critic=1", *setting)
     assert isinstance(resolve(config.gan)(), GAN)
     model = model_of(config)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    make_trainer(max_steps=4).fit(model, datamodule=instantiate(config.data))
+    trainer = make_trainer(max_steps=4)
+    trainer.fit(model, datamodule=instantiate(config.data))
     images, _ = model.sample(3, seed=0)
     assert images.shape == (3, *config.sample_shape)
     if config.bounded:
         assert images.abs().max() <= 1
     moved = [key for key, value in model.state_dict().items() if not torch.equal(value, before[key])]
-    assert any(key.startswith("generators.components.1.") for key in moved)
-    assert any(key.startswith("discriminators.components.0.") for key in moved)
+    parameters = {key for key, _ in model.named_parameters()}
+    assert any(key.startswith("generators.components.1.") and key in parameters for key in moved)
+    assert any(key.startswith("discriminators.components.0.") and key in parameters for key in moved)
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    again = MixGANModule.load_from_checkpoint(tmp_path / "a.ckpt")
+    assert torch.equal(again.sample(3, seed=0)[0], images)
+
+
+def test_the_base_gans_have_their_sources_values(composed):
+    """Learning rates, betas and critic steps; the papers are named in the files."""
+    found = {}
+    for name in ours("gan"):
+        gan = composed(f"gan={name}", "data.image_size=16").gan
+        found[name] = (gan.optimizer.lr, gan.optimizer.get("betas"), plain(gan.get("n_critic")), gan.get("latent_dim"))
+    critic_start = {"_target_": "mixgan_lightning.schedule.WassersteinStart", "n_critic": 5, "warm_critic": 100}
+    assert found["dcgan"] == found["cdcgan"] == (2e-4, [0.5, 0.999], None, 100)
+    assert found["wgan"] == (5e-5, None, critic_start, 100)
+    assert found["wgan_gp"][:3] == (1e-4, [0.0, 0.9], 5)
+    assert found["wgan_gp_mlp"][1:3] == ([0.0, 0.9], 5)
+    assert found["wgan_gp_resnet"] == found["sngan"] == found["csngan"] == (2e-4, [0.0, 0.9], 5, 128)
+    assert found["improved_gan"][1:3] == ([0.5, 0.999], None)
+
+
+def test_the_rates_of_wgan_gps_residual_networks_fall_to_zero_in_a_line(composed):
+    """Gulrajani et al. 2017, Appendix F."""
+    narrow = ("gan.generator.width=2", "gan.discriminator.width=2")
+    gan = resolve(composed("gan=wgan_gp_resnet", "trainer.max_epochs=4", *narrow).gan)()
+    (_, optimizer), schedulers = gan.configure_optimizers()
+    rates = []
+    for _ in range(5):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedulers[1].step()
+    assert rates == pytest.approx([2e-4, 1.5e-4, 1e-4, 0.5e-4, 0])
+
+
+@pytest.mark.parametrize("name", alternatives(OPTIMIZER))
+def test_every_optimiser_serves_both_players(name, composed):
+    config = composed("gan=dcgan", f"gan/optimizer={name}", "gan.generator.width=2", "gan.discriminator.width=2")
+    optimizers = resolve(config.gan)().configure_optimizers()
+    assert [type(optimizer).__name__.lower() for optimizer in optimizers] == [name, name]
 
 
 @pytest.mark.parametrize("data", alternatives("data"))
