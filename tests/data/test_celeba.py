@@ -1,5 +1,6 @@
 import os
 import shutil
+import sys
 import zipfile
 
 import pytest
@@ -137,3 +138,11 @@ def test_a_list_of_another_format_is_one_line_that_names_it(copied):
 def test_an_image_size_below_one_is_refused():
     with pytest.raises(ConfigurationError, match="image_size"):
         CelebADataModule(image_size=0)
+
+
+def test_a_download_asks_google_drive_and_says_what_package_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr("mixgan_lightning.data.files.unreachable", lambda url: None)
+    monkeypatch.setitem(sys.modules, "gdown", None)
+    message = refusal(CelebADataModule(tmp_path, download=True))
+    for said in (ARCHIVE, "drive.google.com", "pip install gdown", str(tmp_path / "celeba" / ARCHIVE)):
+        assert said in message

@@ -1,6 +1,11 @@
 import os
 import pickle
 import shutil
+import socket
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import tiny_data
@@ -174,5 +179,44 @@ def test_more_labels_than_images_are_refused(tmp_path):
     )
 
 
-def test_it_is_fetched_from_where_torchvision_has_it(tmp_path):
-    assert CIFAR10DataModule(tmp_path).urls(ARCHIVE) == [CIFAR10.url]
+@pytest.fixture
+def served(tiny_cifar10):
+    """The folder of the archive on a server of this machine."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tiny_cifar10.root))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{ARCHIVE}"
+        server.shutdown()
+
+
+def test_a_download_by_torchvision_is_verified_and_read(served, tiny_cifar10, tmp_path, monkeypatch):
+    assert CIFAR10DataModule().urls(ARCHIVE) == [CIFAR10.url]
+    monkeypatch.setattr(CIFAR10, "url", served)
+    data = CIFAR10DataModule(tmp_path / "new", download=True, hashes=tiny_cifar10.hashes)
+    data.setup()
+    assert torch.equal(data.train.tensors[0], tiny_cifar10.train)
+    CIFAR10DataModule(tmp_path / "new", hashes=tiny_cifar10.hashes).setup()
+
+
+def test_a_download_of_another_archive_is_refused_and_not_kept(served, tiny_cifar10, tmp_path, monkeypatch):
+    monkeypatch.setattr(CIFAR10, "url", served)
+    message = refusal(CIFAR10DataModule(tmp_path, download=True))
+    for named in (CIFAR10.tgz_md5, tiny_cifar10.hashes[ARCHIVE]):
+        assert named in message
+    assert not (tmp_path / ARCHIVE).exists()
+
+
+def test_without_a_network_it_says_at_once_what_is_missing_and_where_it_goes(tmp_path, monkeypatch):
+    def offline(*args, **options):
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", offline)
+    start = time.perf_counter()
+    message = refusal(CIFAR10DataModule(tmp_path, download=True))
+    assert time.perf_counter() - start < 5
+    for said in (CIFAR10.url, "Temporary failure in name resolution", str(tmp_path / ARCHIVE)):
+        assert said in message

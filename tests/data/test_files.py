@@ -1,10 +1,12 @@
 import hashlib
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 
+from mixgan_lightning.data import files
 from mixgan_lightning.data.files import FilesDataModule, verified
 from mixgan_lightning.errors import ConfigurationError, DataError
 
@@ -15,7 +17,7 @@ SHA256 = hashlib.sha256(CONTENTS).hexdigest()
 
 class Published(FilesDataModule):
     title = "The letter A"
-    official = {"a.bin": MD5}
+    official: ClassVar = {"a.bin": MD5}
     sample_shape = (2,)
     fetched = 0
     arriving = CONTENTS
@@ -41,7 +43,8 @@ class Published(FilesDataModule):
 
 
 @pytest.fixture
-def kind():
+def kind(monkeypatch):
+    monkeypatch.setattr(files, "unreachable", lambda url: None)
     return type("Fresh", (Published,), {})
 
 
@@ -136,6 +139,13 @@ def test_a_download_that_fails_is_one_readable_line(kind, tmp_path):
     ):
         kind(tmp_path, download=True).setup()
     assert [path.name for path in (tmp_path / "published").iterdir() if path.suffix != ".lock"] == []
+
+
+def test_a_server_that_does_not_answer_is_said_and_not_waited_for(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "unreachable", lambda url: "no answer within 4 s")
+    with pytest.raises(DataError, match=r"\(https://example\.org/a\.bin: no answer within 4 s\); put it"):
+        kind(tmp_path, download=True).setup()
+    assert kind.fetched == 0
 
 
 def test_mirrors_are_tried_in_turn(kind, tmp_path):

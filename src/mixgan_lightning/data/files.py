@@ -16,6 +16,7 @@ from filelock import FileLock
 from torchvision.datasets.utils import download_url
 
 from mixgan_lightning.data.tensors import TensorDataModule
+from mixgan_lightning.downloads import unreachable
 from mixgan_lightning.errors import ConfigurationError, DataError
 
 ALGORITHMS = {32: "md5", 64: "sha256"}  # told by the number of hexadecimal digits
@@ -135,6 +136,8 @@ class FilesDataModule(TensorDataModule):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with FileLock(f"{path}.lock"), TemporaryDirectory(dir=path.parent) as beside:
                     if not path.is_file():  # no other process has fetched it meanwhile
+                        if (reason := unreachable(url)) is not None:  # torchvision would wait for minutes
+                            raise DataError(reason)
                         self.fetch(url, Path(beside), name)
                         verified(Path(beside) / name, self.hashes[name]).close()
                         os.replace(Path(beside) / name, path)
