@@ -64,8 +64,16 @@ def _missing_config(error: MissingConfigException, words: Sequence[str]) -> str:
     if not group.startswith("hydra/"):  # experiment=ring/mix5: the group is experiment, whose folders nest
         nested = folder != group  # Hydra's options are then another folder's
         options = sorted({*alternatives(group), *([] if nested else options)}) or options
-    available = ", ".join(options)
+    available = ", ".join(_at_hand(options, name))
     return f"{group}={name}: there is no such {group}{_nearest(name, options)} (available: {available})"
+
+
+def _at_hand(options: Sequence[str], name: str) -> list[str]:
+    """The alternatives in the folder that was asked for, or beside what was; folders among them as ``ring/…``."""
+    folders = (f"{name}/", name[: name.rfind("/") + 1], "")
+    folder = next((folder for folder in folders if any(option.startswith(folder) for option in options)), "")
+    inside = [option for option in options if option.startswith(folder)]
+    return sorted({re.sub(rf"^({re.escape(folder)}[^/]*/).*", r"\1…", option) for option in inside})
 
 
 def _asked(missing: str, words: Sequence[str]) -> tuple[str, str]:
