@@ -42,7 +42,8 @@ GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and 
 GROUPS.extend([QUALITY, DIVERGENCE])
 
 OWN = ("custom", "none")  # the user's own GAN and data: what is in them only the user knows
-MANDATORY = {"gan=custom": {"gan._target_"}, "data=custom": {"data._target_"}}
+MANDATORY = {"gan=custom": {"gan._target_"}, "data=custom": {"data._target_"}, "data=folder": {"data.path"}}
+ON_FILES = ("mnist", "cifar10", "celeba", "folder")  # data that a tiny dataset stands for
 
 
 def ours(group):
@@ -59,6 +60,25 @@ def composed(tmp_path):
             return compose("train", overrides=[f"run_dir={tmp_path}/run", *overrides])
 
     return compose_train
+
+
+@pytest.fixture
+def files_of(request):
+    """``files_of(name)``: the overrides by which a dataset is read from a few files, where it needs any."""
+    return lambda name: request.getfixturevalue(f"tiny_{name}").overrides if name in ON_FILES else []
+
+
+class NoInception(DigitsClassifier):
+    """In the place of the network whose weights are a download of 90 MB."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.given = options
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    monkeypatch.setattr("mixgan_lightning.features.InceptionFeatures", NoInception)
 
 
 @pytest.mark.parametrize("choice", [f"{group}={name}" for group in GROUPS for name in alternatives(group)])
@@ -109,8 +129,8 @@ def test_the_defaults_are_those_of_the_design(composed):
 
 
 @pytest.mark.parametrize("name", ours("data"))
-def test_every_dataset_gives_batches_of_the_shape_that_it_declares(name, composed):
-    config = composed(f"data={name}")
+def test_every_dataset_gives_batches_of_the_shape_that_it_declares(name, composed, files_of):
+    config = composed(f"data={name}", *files_of(name))
     data = instantiate(config.data)
     data.setup()
     batch = next(iter(data.train_dataloader()))
@@ -201,7 +221,7 @@ def test_every_optimiser_serves_both_players(name, composed):
 
 
 @pytest.mark.parametrize("data", alternatives("data"))
-def test_trainer_callbacks_and_csv_logger_are_built_for_every_dataset(data, composed, tmp_path):
+def test_trainer_callbacks_and_csv_logger_are_built_for_every_dataset(data, composed, tmp_path, no_download):
     config = composed(f"data={data}", "logger=csv")
     callbacks = [instantiate(callback) for callback in config.callbacks.values() if callback]
     assert all(isinstance(callback, pl.Callback) for callback in callbacks)
@@ -260,16 +280,7 @@ def test_the_divergence_is_not_measured_unless_asked_for_and_by_its_own_number_o
     assert isinstance(measure.discriminator((1, 8, 8)), DCGANDiscriminator)
 
 
-def test_the_published_protocol_is_built(composed, monkeypatch):
-    """But for the network itself, whose weights are a download of 90 MB."""
-    given = {}
-
-    class Features(DigitsClassifier):
-        def __init__(self, **options):
-            super().__init__()
-            given.update(options)
-
-    monkeypatch.setattr("mixgan_lightning.features.InceptionFeatures", Features)
+def test_the_published_protocol_is_built(composed, no_download):
     config = composed("callbacks/quality=inception", "callbacks.quality.features.weights_path=FILE")
     callback = instantiate(config.callbacks.quality)
     score, frechet, *others = callback.scoring.measures
@@ -277,7 +288,7 @@ def test_the_published_protocol_is_built(composed, monkeypatch):
     assert score.metric.splits == 10
     assert frechet.reference == "train"
     assert all(measure.needs is None for measure in others)
-    assert given == {"weights_path": "FILE", "sha256": inception.OFFICIAL_SHA256}
+    assert callback.scoring.features.given == {"weights_path": "FILE", "sha256": inception.OFFICIAL_SHA256}
 
 
 def test_a_measure_is_left_out_by_null(composed):
@@ -320,7 +331,7 @@ def test_synchronised_batchnorm_is_off_and_refused_on_the_cpu(composed):
 
 
 @pytest.mark.parametrize("data", ours("data"))
-def test_an_evaluation_has_the_measurement_of_its_data(data):
+def test_an_evaluation_has_the_measurement_of_its_data(data, no_download):
     with initialize_config_module("mixgan_lightning.conf", version_base="1.3"):
         config = compose("evaluate", overrides=[f"data={data}"])
         train_config = compose("train", overrides=[f"data={data}", "run_dir=run"])

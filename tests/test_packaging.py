@@ -104,7 +104,7 @@ def test_the_installed_commands_run_from_another_folder(installed, tmp_path):
     shown = call(installed / "mixgan-train", "--help", cwd=tmp_path).stdout
     for group in (
         "callbacks: ",
-        "data: custom, digits",
+        "data: celeba, cifar10, custom, digits",
         "gan: cdcgan, custom, dcgan",
         "logger: csv",
         "mixture: ",
