@@ -105,7 +105,7 @@ def test_the_installed_commands_run_from_another_folder(installed, tmp_path):
     for group in (
         "callbacks: ",
         "data: celeba, cifar10, custom, digits",
-        "gan: cdcgan, custom, dcgan",
+        "gan: cdcgan, csngan, custom, dcgan",
         "logger: csv",
         "mixture: ",
         "trainer: ",

@@ -123,8 +123,8 @@ class FilesDataModule(TensorDataModule):
                 raise
             except Exception as error:  # a damaged file raises errors of many kinds
                 raise DataError(
-                    f"{path}: cannot be read ({one_line(error)}); it is damaged or another file, although "
-                    f"{'it was not verified' if self.hashes[name] is None else 'its hash is as given in data.hashes'}"
+                    f"{path}: cannot be read ({one_line(error)}): damaged, or another file; "
+                    f"{'it was not verified' if self.hashes[name] is None else 'its hash is the one asked for'}"
                 ) from error
 
     def _download(self, name: str) -> None:
