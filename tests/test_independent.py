@@ -193,3 +193,7 @@ def test_an_unmodified_gan_is_refused():
 
     with pytest.raises(ConfigurationError, match="IndependentGANs"):
         IndependentGANs(Unmodified, SIZE)
+
+
+def test_independent_gans_are_not_called_a_mixture(toy):
+    assert IndependentGANs(toy(), 3).title == "3 independent GANs"

@@ -431,3 +431,7 @@ def test_what_a_checkpoint_holds_of_ours_is_the_version_and_the_counts(trained):
     contents = torch.load(trained(mix(CONFIG, 2)), weights_only=True)
     assert contents[KEY] == {"version": 1, "played": vars(Played(4, 4, 0, 64))}
     assert contents["hyper_parameters"]["make_gan"] == CONFIG
+
+
+def test_one_gan_is_not_called_a_mixture(toy):
+    assert [mix(toy(), size).title for size in (1, 3)] == ["one GAN", "MIX+ of 3"]

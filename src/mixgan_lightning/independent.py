@@ -61,6 +61,11 @@ class IndependentGANs(MixGANModule):
             for generator, discriminator in zip(self.generators, self.discriminators, strict=True)
         ]  # a plain list: their networks stand in the two mixtures already
 
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"{len(self.generators)} independent GANs"
+
     def discriminator_losses(self, batch: Any) -> Tensor:
         """What D_i minimises against G_i, on the diagonal: (T, T)."""
         return _on_the_diagonal([pair.discriminator_losses(batch).squeeze() for pair in self.alone])

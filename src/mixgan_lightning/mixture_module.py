@@ -78,6 +78,11 @@ class MixtureModule(pl.LightningModule):
             raise GANError("no GAN to mix: pass make_gan, or override make_gan() in a subclass")
         return self._factory()
 
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"MIX+ of {len(self.generators)}" if len(self.generators) > 1 else "one GAN"
+
     def component(self, i: int) -> nn.Module:
         """The user's own generator module, with component i's parameters.
 

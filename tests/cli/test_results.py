@@ -10,6 +10,7 @@ from mixgan_lightning import log_names
 from mixgan_lightning.cli.results import Results, Taken
 
 RESULTS = Results(
+    title="MIX+ of 3",
     size=3,
     mixture={log_names.INCEPTION_SCORE_MEAN: 9.4612, log_names.INCEPTION_SCORE_STD: 0.0, log_names.MODES_COVERED: 24.0},
     real={log_names.INCEPTION_SCORE_MEAN: 9.7},
@@ -67,11 +68,6 @@ def test_weights_time_and_rate_are_told(shown):
     assert "generators     w = 0.50 0.30 0.20   (2.80 in use)\n" in out
     assert "discriminators w = 0.33 0.33 0.33   (3.00 in use)\n" in out
     assert "training       52.6 s, 123,456 real images seen (2,346/s)\n" in out
-
-
-@pytest.mark.parametrize(("size", "title"), [(1, "one GAN"), (3, "MIX+ of 3")])
-def test_one_gan_is_not_called_a_mixture(size, title, shown):
-    assert shown(replace(RESULTS, size=size)).strip().startswith(title)
 
 
 def test_averaged_weights_are_said_to_be_averaged(shown):

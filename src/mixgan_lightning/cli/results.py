@@ -32,6 +32,7 @@ class Taken(NamedTuple):
 class Results:
     """The final measurements of a run."""
 
+    title: str  # what was trained, in words
     size: int
     mixture: dict[str, float]  # log name -> value
     real: dict[str, float]  # the same of real data, from as many samples
@@ -76,9 +77,8 @@ class Results:
                 console.print(f"{title:15}{_short(run_dir)}/{name}", highlight=False, soft_wrap=True)
 
     def _table(self) -> Table:
-        title = f"MIX+ of {self.size}" if self.size > 1 else "one GAN"
         table = Table(
-            title=title + ", averaged weights" * (self.weights == "ema"), title_justify="left", title_style="bold"
+            title=self.title + ", averaged weights" * (self.weights == "ema"), title_justify="left", title_style="bold"
         )
         table.add_column(f"from {self.num_samples:,} samples")
         table.add_column("mixture", justify="right")

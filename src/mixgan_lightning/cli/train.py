@@ -148,6 +148,7 @@ def _results(trainer: pl.Trainer, model: MixGANModule, taken: Taken, seen_before
         if callback.latest is None:  # no epoch was left to train
             callback.evaluate(trainer, model, f"epoch {trainer.current_epoch}")
     return Results(
+        title=model.title,
         size=len(model.generators),
         mixture={name: value for callback in quality for name, value in (callback.latest or {}).items()},
         real={name: value for callback in quality for name, value in callback.scoring.real.items()},
