@@ -14,6 +14,7 @@ from mixgan_lightning import GAN
 
 sys.path.insert(0, str(Path(__file__).parent / "fixtures"))
 
+import random_inception
 import tiny_data
 
 torch.set_num_threads(1)
@@ -171,3 +172,11 @@ def tiny_celeba(built, own_cache):
 def tiny_folder(built, own_cache):
     """A folder of 3 × 40 pictures in subfolders; cached apart."""
     return built("folder")
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory):
+    """A file of random weights in torch-fidelity's format; to be read, not changed."""
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    random_inception.write(path)
+    return path

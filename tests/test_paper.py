@@ -1,12 +1,16 @@
 """The paper's experiments: what their sources say, line by line."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from mixgan_lightning import MixGANModule
+from mixgan_lightning.cli import train
 from mixgan_lightning.cli.model import model_of
+from mixgan_lightning.errors import DataError
 from mixgan_lightning.gans import SGAN
 from mixgan_lightning.payoff import FullFakes, SplitFakes
 from mixgan_lightning.penalties import WeightClipping
@@ -104,3 +108,46 @@ def test_the_strongest_known_recipe_is_ten_by_ten_at_linear_cost(composed):
     assert (len(model.generators), len(model.discriminators)) == (10, 10)
     assert isinstance(model.pairs.fakes, SplitFakes)
     assert model.gan.num_classes == 10
+
+
+# ------------------------------------------------------------------------------------------------ on files
+
+
+OVERRIDES = [  # narrow networks, few samples; the files are tiny
+    *("logger=csv", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "trainer.accelerator=cpu"),
+    *("gan.generator.width=4", "gan.discriminator.width=4", "evaluate_every_n_epochs=1"),
+]
+SCORED = ("figure4_inception_curve", "table1_wgan")  # with the Inception network, which takes its time
+WHOLE = sorted(path.stem for path in PAPER.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_experiment_of_the_paper_runs_two_steps_on_files_in_the_real_formats(
+    name, composed, request, tmp_path, monkeypatch, inception_weights
+):
+    """Tiny datasets, and random weights of the Inception network, all through the code that reads the real ones."""
+    monkeypatch.setenv("MIXGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("mixgan_lightning.gans.encoding.STEPS", 2)
+    data = composed(name).data._target_.rpartition(".")[2].removesuffix("DataModule").lower()
+    files = request.getfixturevalue(f"tiny_{data}").overrides
+    measured = composed(name).callbacks
+    options = [*OVERRIDES, *files]
+    if measured.quality and name in SCORED:
+        features, checksum = "callbacks.quality.features", hashlib.sha256(inception_weights.read_bytes()).hexdigest()
+        options += [f"{features}.weights_path={inception_weights}", f"{features}.sha256={checksum}"]
+        options += ["callbacks.quality.num_samples=4", "callbacks.quality.also.frechet=null"]
+    elif measured.quality:
+        options += ["callbacks/quality=none", "objective=null"]
+    if measured.divergence:
+        options += ["callbacks.divergence.measure.steps=2"]
+    objective = train.train(composed(name, *options))
+    assert isinstance(objective, float) == (name in SCORED or bool(measured.divergence))
+    assert (tmp_path / "results.json").exists()
+    assert (tmp_path / "samples" / "epoch_0001.png").exists()
+    MixGANModule.load_from_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
+
+
+@pytest.mark.parametrize("name", ["table1_dcgan", "figure2_mnist", "figure3_celeba"])
+def test_without_its_files_an_experiment_says_where_they_should_lie(name, composed, tmp_path):
+    with pytest.raises(DataError, match=r"is missing: expected .*download=true"):
+        train.train(composed(name, f"data.root={tmp_path}/empty", "callbacks/quality=none", "objective=null"))

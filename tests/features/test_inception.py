@@ -29,27 +29,9 @@ from mixgan_lightning.features.inception import rgb_uint8
 from mixgan_lightning.pictures import to_uint8
 
 
-class RandomNetwork(FeatureExtractorInceptionV3):
-    """Keeps the weights that it is built with, whatever it is given."""
-
-    def load_state_dict(self, state_dict):
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)  # activations of order 1 through all layers
-            if isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.running_mean, std=0.1)
-
-
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A file of random weights in torch-fidelity's format."""
-    torch.manual_seed(0)
-    nothing = io.BytesIO()
-    torch.save({}, nothing)
-    nothing.seek(0)
-    path = tmp_path_factory.mktemp("weights") / "random.pth"
-    torch.save(RandomNetwork("random", ["2048"], feature_extractor_weights_path=nothing).state_dict(), path)
-    return path
+def weights(inception_weights):
+    return inception_weights
 
 
 @pytest.fixture(scope="module")
