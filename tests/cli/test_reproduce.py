@@ -1,6 +1,7 @@
 """mixgan-reproduce, from the words typed to the pages written."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,6 @@ def test_the_options_of_every_reproduction_exist(reproduction):
 def test_help_names_every_reproduction(mixgan_reproduce, tmp_path):
     ran = mixgan_reproduce("--help")
     listed = ran.out.split("\nNAME\n")[1].split("\n\n")[0]
-    names = {name.strip() for line in listed.splitlines() for name in line[2:12].split(",")}
+    names = {name for line in listed.splitlines() for name in re.split(r"  +", line.strip())[0].split(", ")}
     assert names == set(NAMES)
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 import os
 import signal
-from threading import Timer
+import time
+from threading import Thread
 
 import pytest
 from hydra import initialize_config_module
@@ -92,16 +93,23 @@ def is_alive(pid):
     return True
 
 
-@pytest.mark.timeout(30)
-def test_an_interrupt_ends_what_runs_and_starts_nothing_more(run):
+def interrupt_when_both_run(runs, sign):
+    while not all((run.folder / "pid").exists() and (run.folder / "pid").read_text() for run in runs):
+        time.sleep(0.05)
+    os.kill(os.getpid(), sign)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_what_runs_and_starts_nothing_more(sign, run):
     runs = [run("slow", 1), run("slow", 2), run("slow", 3)]
-    timer = Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            Runner(jobs=2).run(runs)
-    finally:
-        timer.cancel()
+    handler = signal.getsignal(signal.SIGTERM)
+    interrupt = Thread(target=interrupt_when_both_run, args=(runs[:2], sign))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        Runner(jobs=2).run(runs)
+    interrupt.join()
+    assert signal.getsignal(signal.SIGTERM) == handler
     pids = [int((it.folder / "pid").read_text()) for it in runs[:2]]
     assert not any(map(is_alive, pids))
     assert not (runs[2].folder / "pid").exists()

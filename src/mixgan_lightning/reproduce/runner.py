@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -45,7 +46,7 @@ class Runner:
 
         Raises:
             HydraException: for a folder with an earlier run of an experiment or option that does not exist any more.
-            KeyboardInterrupt: after all processes have ended.
+            KeyboardInterrupt: for Ctrl-C or SIGTERM, after all processes have ended.
         """
         finished = {run for run in runs if run.is_finished()} if not self.fresh else set()
         left = [run for run in runs if run not in finished]
@@ -56,7 +57,11 @@ class Runner:
 
     def _train_all(self, runs: Sequence[Run]) -> dict[Run, Outcome]:
         found = {}
-        with ThreadPoolExecutor(self.jobs) as pool, tqdm(total=len(runs), unit="run", disable=None) as bar:
+        with (
+            _terminable(),
+            ThreadPoolExecutor(self.jobs) as pool,
+            tqdm(total=len(runs), unit="run", disable=None) as bar,
+        ):
             futures = [pool.submit(self._train, run, bar) for run in runs]
             try:
                 for future in as_completed(futures):
@@ -103,6 +108,16 @@ class Runner:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, of `kill` and of schedulers, is an interrupt: the processes must not outlive this one."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _last_words(log: Path, code: int) -> str:
