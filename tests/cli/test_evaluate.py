@@ -34,6 +34,14 @@ COLUMNS = [
 AVERAGED = ("mixture.size=2", "callbacks=ema", "callbacks.ema.decay=0.5")
 
 
+STEPS = 20  # of the divergence's discriminators: a tenth of a second for a row
+
+
+@pytest.fixture
+def mixgan_evaluate(mixgan_evaluate):
+    return lambda *arguments: mixgan_evaluate(f"also.divergence.steps={STEPS}", *arguments)
+
+
 def checkpoint(run):
     return run / "checkpoints" / "last.ckpt"
 
@@ -68,7 +76,7 @@ def prepared(callback, model, data):
 def quality(model, num_samples=None, seed=0):
     """What is measured of digits, prepared for this model."""
     also = [FrechetMeasure(), NearestTrainingImageMeasure(), KernelMeasure(), PrecisionRecallMeasure()]
-    also.append(NeuralNetDivergenceMeasure())
+    also.append(NeuralNetDivergenceMeasure(steps=STEPS))
     callback = InceptionScoreCallback(DigitsClassifier.pretrained(), num_samples, also=also, seed=seed)
     return prepared(callback, model, DigitsDataModule())
 
@@ -167,7 +175,7 @@ def test_points_are_measured_by_their_modes(ring, mixgan_evaluate, found):
     outcome = found(mixgan_evaluate(f"ckpt_path={ring}", "data=gaussians_ring"))
     model = MixGANModule.load_from_checkpoint(ring)
     callback = ModeCoverageCallback()
-    callback.scoring.add(NeuralNetDivergenceMeasure())
+    callback.scoring.add(NeuralNetDivergenceMeasure(steps=STEPS))
     prepared(callback, model, GaussiansRing(radius=2.0, sd=0.02))
     assert outcome["rows"]["mixture"] == close(callback.measure(model))
     assert outcome["rows"]["component 1"] == close(callback.measure(model, component=1))
