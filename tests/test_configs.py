@@ -43,6 +43,7 @@ GROUPS.extend([QUALITY, DIVERGENCE])
 
 OWN = ("custom", "none")  # the user's own GAN and data: what is in them only the user knows
 MANDATORY = {"gan=custom": {"gan._target_"}, "data=custom": {"data._target_"}, "data=folder": {"data.path"}}
+BRIEFLY = ["callbacks.divergence.measure.steps=2"]
 ON_FILES = ("mnist", "cifar10", "celeba", "folder")  # data that a tiny dataset stands for
 
 
@@ -359,9 +360,16 @@ def test_every_logger_is_built(name, composed, monkeypatch):
 FEWER = ["callbacks.quality.num_samples=500", "callbacks.quality.also.frechet=null"]  # than 26,000, several times over
 
 
-@pytest.mark.parametrize("name", alternatives("experiment"))
-def test_every_experiment_runs_two_steps(name, composed, tmp_path, capsys):
-    objective = train.train(composed(f"experiment={name}", *TINY, *FEWER * name.startswith("stacked_digits/")))
+BRIEFLY = ["callbacks.divergence.measure.steps=2"]
+ON_FILES = re.compile(r"paper/\w+")  # that the user must have: tests/test_paper.py makes small ones
+EXPERIMENTS = [name for name in alternatives("experiment") if not ON_FILES.fullmatch(name)]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_runs_two_steps(name, composed, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("mixgan_lightning.gans.encoding.STEPS", 2)  # of SGAN's encoder
+    options = [*TINY, *FEWER * name.startswith("stacked_digits/"), *BRIEFLY * ("figure5" in name)]
+    objective = train.train(composed(f"experiment={name}", *options))
     assert isinstance(objective, float)
     assert (tmp_path / "run" / "results.json").exists()
     assert (tmp_path / "run" / "samples" / "epoch_0001.png").exists()

@@ -22,7 +22,7 @@ def fitted(classifier: nn.Module, images: Tensor, labels: Tensor) -> None:
     """Train a classifier on these images, or read what was trained on them before, in place.
 
     AdamW with one cycle of the learning rate, seeded; the images shifted a little. The file's name holds a checksum of
-    the images, the labels, and the classifier's layers. Call it where the random stream is forked.
+    the images, the labels, the classifier's layers and the training. Call it where the random stream is forked.
 
     Args:
         classifier: images (N, …) -> logits (N, K); its parameters may be frozen.
@@ -38,7 +38,7 @@ def fitted(classifier: nn.Module, images: Tensor, labels: Tensor) -> None:
 
 
 def _fingerprint(classifier: nn.Module, images: Tensor, labels: Tensor) -> str:
-    digest = hashlib.sha256(repr((classifier, tuple(images.shape))).encode())
+    digest = hashlib.sha256(repr((classifier, tuple(images.shape), STEPS, BATCH, SHIFT)).encode())
     for tensor in (images, labels):
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
