@@ -4,7 +4,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from mixgan_lightning.reproduce.runs import Run, quoted, seeds_said
+from mixgan_lightning.reproduce.runs import Run, not_run, quoted, seeds_said
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,12 @@ def test_what_does_not_exist_is_hydras_error(experiment, options, tmp_path):
 def test_failures_are_told_once_with_their_seeds(ran, finished, failed):
     found = ran("GAN", finished("a", 1), failed("a", 2, "no data"), failed("a", 3, "no data"), failed("a", 4, "NaN"))
     assert [outcome.run.seed for outcome in found.finished] == [1]
-    assert found.notes == ["GAN: not run: no data (seeds 2, 3)", "GAN: not run: NaN (seed 4)"]
+    assert not_run([found]) == ["GAN: not run: no data (seeds 2, 3)", "GAN: not run: NaN (seed 4)"]
+
+
+def test_entries_that_failed_alike_are_told_together(ran, failed):
+    found = [ran("GAN", failed("a", 1)), ran("MIX+", failed("b", 1)), ran("WGAN", failed("c", 2))]
+    assert not_run(found) == ["GAN; MIX+: not run: no data (seed 1)", "WGAN: not run: no data (seed 2)"]
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def reproduce(config: DictConfig) -> None:
     print(f"\n{page.markdown(reproduction.title)}")
     print(f"written to {', '.join(map(str, page.files))}")
     if page.notes:
-        raise MixGANError(f"not complete, in {len(page.notes)} places; {page.files[0]} says why")
+        raise MixGANError(f"not complete; {page.files[0]} says why")
 
 
 def _seeds(given: Any) -> list[int]:

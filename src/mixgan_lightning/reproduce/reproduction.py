@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mixgan_lightning.reproduce.entry import Entry, entries_on
-from mixgan_lightning.reproduce.runs import Ran
+from mixgan_lightning.reproduce.runs import Ran, not_run
 
 NOT_RUN, NOT_MEASURED, NOTHING = "not run", "not measured", "–"  # instead of a number
 
@@ -71,7 +71,7 @@ class Reproduction(ABC):
         """
         stem.parent.mkdir(parents=True, exist_ok=True)
         page = self.page(ran, stem)
-        page.notes[:0] = [note for one in ran for note in one.notes]
+        page.notes[:0] = not_run(ran)
         page.conditions += conditions
         text = beside(stem, ".md")
         text.write_text(page.markdown(self.title), encoding="utf-8")

@@ -87,14 +87,18 @@ class Ran:
         """Those with results."""
         return [outcome for outcome in self.outcomes if outcome.failure is None]
 
-    @property
-    def notes(self) -> list[str]:
-        """A line for each way in which runs failed."""
+
+def not_run(ran: Iterable[Ran]) -> list[str]:
+    """A line for each way in which runs failed, with the entries and seeds that did."""
+    labels: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for one in ran:
         seeds: dict[str, list[int]] = {}
-        for outcome in self.outcomes:
+        for outcome in one.outcomes:
             if outcome.failure is not None:
                 seeds.setdefault(outcome.failure, []).append(outcome.run.seed)
-        return [f"{self.entry.label}: not run: {failure} ({seeds_said(of)})" for failure, of in seeds.items()]
+        for failure, of in seeds.items():
+            labels.setdefault((failure, tuple(of)), []).append(one.entry.label)
+    return [f"{'; '.join(of)}: not run: {failure} ({seeds_said(s)})" for (failure, s), of in labels.items()]
 
 
 def quoted(text: str) -> str:
