@@ -30,6 +30,7 @@ class ResNetGenerator(nn.Module):
         ConfigurationError: the shape is no square image of such a size.
 
     Example:
+        >>> import torch
         >>> ResNetGenerator((3, 32, 32), width=8)(torch.randn(5, 128)).shape
         torch.Size([5, 3, 32, 32])
     """
@@ -71,6 +72,7 @@ class ResNetDiscriminator(nn.Module):
         ConfigurationError: the shape is no square image of such a size.
 
     Example:
+        >>> import torch
         >>> ResNetDiscriminator((3, 32, 32), width=8)(torch.randn(5, 3, 32, 32)).shape
         torch.Size([5])
     """
