@@ -112,7 +112,7 @@ def test_the_groups_are_those_of_the_design():
     )
     assert {"default", "wandb", "csv"} <= set(alternatives("logger"))
     assert {"default", "ema"} == set(alternatives("callbacks"))
-    assert {"digits", "stacked_digits", "inception", "modes", "none"} <= set(alternatives(QUALITY))
+    assert {"digits", "stacked_digits", "inception", "inception_many", "modes", "none"} <= set(alternatives(QUALITY))
     assert {"none", "distance", "log", "wasserstein"} == set(alternatives(DIVERGENCE))
     assert {"default", "ddp", "ddp_sim"} <= set(alternatives("trainer"))
 
@@ -292,6 +292,15 @@ def test_the_published_protocol_is_built(composed, no_download):
     assert callback.scoring.features.given == {"weights_path": "FILE", "sha256": inception.OFFICIAL_SHA256}
 
 
+def test_samples_are_not_compared_with_each_of_very_many_training_images(composed):
+    many, few = (composed(f"callbacks/quality={name}").callbacks.quality for name in ("inception_many", "inception"))
+    assert many.also.nearest is None
+    assert few.also.nearest is not None
+    many.also.nearest = few.also.nearest
+    assert many == few
+    assert composed("data=celeba").callbacks.quality.also.nearest is None
+
+
 def test_a_measure_is_left_out_by_null(composed):
     config = composed("callbacks.quality.also.frechet=null")
     kinds = [type(measure) for measure in instantiate(config.callbacks.quality).scoring.measures]
@@ -361,8 +370,8 @@ FEWER = ["callbacks.quality.num_samples=500", "callbacks.quality.also.frechet=nu
 
 
 BRIEFLY = ["callbacks.divergence.measure.steps=2"]
-ON_FILES = re.compile(r"paper/\w+")  # that the user must have: tests/test_paper.py makes small ones
-EXPERIMENTS = [name for name in alternatives("experiment") if not ON_FILES.fullmatch(name)]
+PAPERS_OWN = re.compile(r"paper/\w+")  # that the user must have: tests/test_paper.py makes small ones
+EXPERIMENTS = [name for name in alternatives("experiment") if not PAPERS_OWN.fullmatch(name)]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
