@@ -96,7 +96,8 @@ def test_the_schedule_watches_the_references_adversarial_loss(game, monkeypatch,
     assert abs(model.played.adversarial_loss - expected) < 1e-12
 
 
-def test_before_training_the_mean_image_and_the_encoder_are_learnt_of_the_data(cached, fit):
+def test_before_training_the_mean_image_and_the_encoder_are_learnt_of_the_data(cached, fit, monkeypatch):
+    monkeypatch.setattr("mixgan_lightning.gans.encoding.STEPS", 400)
     images = torch.rand(60, *SHAPE) - 1  # dark ones, or
     labels = torch.arange(60) % CLASSES
     images[labels == 1] += 1  # bright

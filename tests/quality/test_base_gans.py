@@ -27,6 +27,14 @@ SETTINGS = {
     "wgan_gp_resnet": [*SMALL, *NARROW, *FASTER, "trainer.max_epochs=80"],  # 6.3, 17
     "sngan": [*SMALL, *NARROW, *FASTER, "trainer.max_epochs=80"],  # 6.1, 20
     "csngan": [*SMALL, *NARROW, "gan.optimizer.lr=2e-3", "trainer.max_epochs=120"],  # 8.1, 9
+    "sgan": [
+        *LARGER,
+        *NARROW,
+        "gan.encoder.width=16",
+        "gan.optimizer.lr=2e-3",
+        "data.batch_size=49",
+        "trainer.max_epochs=30",
+    ],
     "improved_gan": [*LARGER, *NARROW, *FASTER, "trainer.max_epochs=60"],  # 4.9, 13
 }
 
