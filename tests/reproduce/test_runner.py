@@ -99,9 +99,17 @@ def interrupt_when_both_run(runs, sign):
     os.kill(os.getpid(), sign)
 
 
+@pytest.fixture
+def in_the_foreground():
+    """SIGINT as in a terminal: a shell has what it starts in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_what_runs_and_starts_nothing_more(sign, run):
+def test_an_interrupt_ends_what_runs_and_starts_nothing_more(sign, run, in_the_foreground):
     runs = [run("slow", 1), run("slow", 2), run("slow", 3)]
     handler = signal.getsignal(signal.SIGTERM)
     interrupt = Thread(target=interrupt_when_both_run, args=(runs[:2], sign))
