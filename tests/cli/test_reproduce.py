@@ -81,7 +81,7 @@ def test_what_cannot_be_run_is_a_cell_without_a_number_and_exit_status_1(mixgan_
     line = one_line(ran, "mixgan-reproduce")
     page = (tmp_path / "reproduced" / "table1_digits" / "table1_digits.md").read_text()
     assert "reproduced/table1_digits/table1_digits.md says why" in line
-    assert "| DCGAN (Huang et al. 2016) | not run | not run | 7.16 ± 0.10 | – | – | 0 of 2 |" in page
+    assert "| DCGAN (Huang et al. 2016) | not run | 7.16 ± 0.10 | not run | – | – | 0 of 2 |" in page
     assert "- DCGAN (Huang et al. 2016); **MIX+DCGAN** of 5; Wasserstein GAN; " in page
     assert ": not run: there is no data at /data (seeds 1, 2)\n" in page
     assert "paper, cifar10" in page

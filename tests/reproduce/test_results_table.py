@@ -59,14 +59,14 @@ def test_real_data_have_the_last_row(write, ran, finished):
 def test_the_papers_numbers_stand_beside_ours_and_name_its_data(write, ran, finished):
     entries = [ran("GAN", *three(finished, "a"), paper="7.16 ± 0.10"), ran("ours", *three(finished, "b"))]
     (head, _, first, second, real), _, _ = write(*entries, data="cifar10", papers_real="11.24 ± 0.12")
-    assert head[2] == "paper, cifar10"
-    assert [row[3] for row in (first, second, real)] == ["7.16 ± 0.10", "–", "11.24 ± 0.12"]
+    assert head[:2] == ["score", "paper, cifar10"]
+    assert [row[2] for row in (first, second, real)] == ["7.16 ± 0.10", "–", "11.24 ± 0.12"]
 
 
 def test_a_row_that_was_not_run_has_no_number_and_its_message_stands_below(write, ran, finished, failed):
     missing = ran("MIX+", failed("b", 1, "no weights"), failed("b", 2, "no weights"), paper="7.65")
     (_, _, _, row, _), page, values = write(ran("GAN", *three(finished, "a")), missing, data="cifar10")
-    assert row == ["MIX+", "not run", "not run", "7.65", "–", "–", "0 of 2"]
+    assert row == ["MIX+", "not run", "7.65", "not run", "–", "–", "0 of 2"]
     assert page.notes == ["MIX+: not run: no weights (seeds 1, 2)"]
     assert values["rows"][1]["values"] == {}
     assert values["rows"][1]["runs"] == [{"seed": 1, "not_run": "no weights"}, {"seed": 2, "not_run": "no weights"}]

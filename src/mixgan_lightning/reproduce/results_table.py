@@ -40,7 +40,7 @@ class ResultsTable(Reproduction):
     Seconds are medians: one run that shared the machine would distort a mean.
 
     Args:
-        columns: log name -> the arguments of `Column`.
+        columns: log name -> the arguments of `Column`; the first is the one that the paper gives.
         papers_real: the paper's number for real data.
         others: of `Reproduction`.
     """
@@ -62,20 +62,21 @@ class ResultsTable(Reproduction):
         body = f"{markdown_table(rows)}\n\n{embedded(picture, self.title)}"
         return Page(body, [picture, values], self._unmeasured(ran), conditions)
 
-    @property
-    def _has_paper(self) -> bool:
-        return any(entry.paper for entry in self.entries)
+    def _with_paper(self, cells: list[str], papers: str | None) -> list[str]:
+        """The paper's number stands beside ours, where it has any."""
+        first, *others = cells
+        return [first, papers or NOTHING, *others] if any(entry.paper for entry in self.entries) else cells
 
     def _head(self) -> list[str]:
-        papers = [f"paper, {self.data}"] * self._has_paper
-        return ["", *(column.heading for column in self.columns.values()), *papers, *TIMES.values(), "seeds"]
+        headings = [column.heading for column in self.columns.values()]
+        return ["", *self._with_paper(headings, f"paper, {self.data}"), *TIMES.values(), "seeds"]
 
     def _row(self, ran: Ran) -> list[str]:
         found, asked = len(ran.finished), len(ran.outcomes)
         cells = [self._cell(ran.finished, name, column) for name, column in self.columns.items()]
-        papers = [ran.entry.paper or NOTHING] * self._has_paper
         times = [_median(ran.finished, name) for name in TIMES]
-        return [ran.entry.label, *cells, *papers, *times, f"{found}" if found == asked else f"{found} of {asked}"]
+        seeds = f"{found}" if found == asked else f"{found} of {asked}"
+        return [ran.entry.label, *self._with_paper(cells, ran.entry.paper), *times, seeds]
 
     def _cell(self, finished: Sequence[Outcome], name: str, column: Column) -> str:
         values = _measured(finished, name)
@@ -84,8 +85,7 @@ class ResultsTable(Reproduction):
     def _real_row(self, ran: Sequence[Ran]) -> list[str]:
         real = _real(ran)
         cells = [f"{real[name]:.{of.digits}f}" if name in real else NOTHING for name, of in self.columns.items()]
-        papers = [self.papers_real or NOTHING] * self._has_paper
-        return ["real data", *cells, *papers, *["" for _ in TIMES], ""]
+        return ["real data", *self._with_paper(cells, self.papers_real), *["" for _ in TIMES], ""]
 
     def _unmeasured(self, ran: Sequence[Ran]) -> list[str]:
         """A line for each value that finished runs lack."""
