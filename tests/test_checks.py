@@ -300,21 +300,6 @@ def test_without_batchnorm_there_is_no_warning(fit, toy):
         fit(mix(toy(), 2), torch.randn(4, 2), batch_size=4)
 
 
-# ------------------------------------------------------------------------------------------------ numbers
-
-
-@pytest.mark.parametrize("value", [1, 7])
-def test_counts_are_whole_and_positive(value):
-    assert checks.check_count("n", value) == value
-
-
-def test_clipping_may_be_left_out_but_not_stop_all_learning():
-    assert checks.check_clip(None) is None
-    assert checks.check_clip(0.5) == 0.5
-    with pytest.raises(ConfigurationError, match="gradient_clip: expected a positive number"):
-        checks.check_clip(0)
-
-
 # ------------------------------------------------------------------------------------------------ before the first step
 
 

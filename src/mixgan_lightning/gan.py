@@ -186,8 +186,9 @@ class GAN(nn.Module):
     def prepare(self, batches: Iterable[Any]) -> None:
         """Called before training: what a GAN learns of the data beforehand, a mean image or a classifier of them.
 
-        ``batches``: all training data once, in their order, in main memory; it may be iterated repeatedly. The same
-        on every process. What is learnt belongs into buffers and parameters, which the checkpoint keeps.
+        ``batches``: all training data once, in their order, in main memory; it may be iterated repeatedly. What is
+        learnt belongs into buffers and parameters: the checkpoint keeps them, and of several processes the first
+        alone is asked and the others take over what it learnt.
         """
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:

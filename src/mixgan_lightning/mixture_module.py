@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from mixgan_lightning import checkpoint as checkpoints
-from mixgan_lightning import checks, sampling
+from mixgan_lightning import sampling
 from mixgan_lightning.errors import CheckpointError, ConfigurationError, GANError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.gan_factory import MakeGAN, build, check_trusted, released, resolve
 from mixgan_lightning.mixture import Mixture
+from mixgan_lightning.options import check_count, check_seed
 from mixgan_lightning.replay import ReplayedGAN, Template
 from mixgan_lightning.schedule import Played
 
@@ -44,8 +45,8 @@ class MixtureModule(pl.LightningModule):
         share: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        tu = checks.check_count("size", size)
-        tv = tu if num_discriminators is None else checks.check_count("num_discriminators", num_discriminators)
+        tu = check_count("size", size)
+        tv = tu if num_discriminators is None else check_count("num_discriminators", num_discriminators)
         self._factory = None if make_gan is None else resolve(make_gan)
         built = build(self.make_gan, max(tu, tv))
         self.gan: GAN | ReplayedGAN
@@ -129,10 +130,10 @@ class MixtureModule(pl.LightningModule):
             >>> points.shape, component.shape
             (torch.Size([64, 2]), torch.Size([64]))
         """
-        checks.check_count("n", n)
+        check_count("n", n)
         if component is not None:
             self.component(component)
-        seed = int(torch.randint(2**62, ()).item()) if seed is None else checks.check_seed(seed)
+        seed = int(torch.randint(2**62, ()).item()) if seed is None else check_seed(seed)
         given = sampling.check_labels(labels, n, self.gan.num_classes)
         images, components = zip(*self.sampler.chunks(n, seed, given, component), strict=True)
         return torch.cat(images), torch.cat(components)

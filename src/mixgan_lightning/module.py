@@ -10,20 +10,19 @@ from torch import Tensor, nn
 
 from mixgan_lightning import checkpoint as checkpoints
 from mixgan_lightning import checks, log_names, scalars
-from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.gan_factory import MakeGAN, spec_of
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.optimizers import OwnOptimizer, player_optimizers
-from mixgan_lightning.payoff import Fakes, FullFakes, Pairs, SplitFakes, expectation
+from mixgan_lightning.options import check_clip, check_not_negative
+from mixgan_lightning.own_losses import OwnLosses
+from mixgan_lightning.payoff import Pairs, expectation
 from mixgan_lightning.preparation import prepare
 from mixgan_lightning.processes import equalise_buffers, part_random_streams
 from mixgan_lightning.replay import Replay, ReplayedGAN
 from mixgan_lightning.schedule import Schedule, WatchingSchedule, as_schedule
 from mixgan_lightning.schedule import spec_of as schedule_spec
-
-FAKES: dict[str, type[Fakes]] = {"split": SplitFakes, "full": FullFakes}
 
 
 class MixGANModule(MixtureModule):
@@ -81,19 +80,21 @@ class MixGANModule(MixtureModule):
     ) -> None:
         super().__init__(make_gan, size, num_discriminators, players, share)
         self.automatic_optimization = False
-        self.entropy_weight = checks.check_not_negative("entropy_weight", entropy_weight)
+        self.entropy_weight = check_not_negative("entropy_weight", entropy_weight)
         self.log_probability_lr = (
-            None if log_probability_lr is None else checks.check_not_negative("log_probability_lr", log_probability_lr)
+            None if log_probability_lr is None else check_not_negative("log_probability_lr", log_probability_lr)
         )
-        self.gradient_clip = checks.check_clip(gradient_clip)
+        self.gradient_clip = check_clip(gradient_clip)
+        own_losses = OwnLosses(type(self), MixGANModule)
         self.replay: Replay | None = None
         if isinstance(self.gan, ReplayedGAN):
-            self._refuse_own_losses()
+            own_losses.refuse()
             self.replay = Replay(self, self.gan, fakes, n_critic)
         else:
             self.schedule = self.gan.schedule if n_critic is None else as_schedule(n_critic)
-            self._check_schedule()
-            self.pairs = Pairs(self.gan, self.generators, self.discriminators, self._sharing(fakes))
+            own_losses.check_schedule(self.schedule)
+            self._watching = self.schedule if isinstance(self.schedule, WatchingSchedule) else None
+            self.pairs = Pairs(self.gan, self.generators, self.discriminators, own_losses.fakes(fakes))
         self._players: tuple[OwnOptimizer, OwnOptimizer] | None = None
         self._first_batch_checked = False
         self.save_hyperparameters(
@@ -110,38 +111,6 @@ class MixGANModule(MixtureModule):
                 "share": list(share),
             }
         )
-
-    def _overridden_losses(self) -> list[str]:
-        """The loss methods that a subclass has overridden."""
-        names = ("generator_losses", "discriminator_losses")
-        return [name for name in names if getattr(type(self), name) is not getattr(MixGANModule, name)]
-
-    def _refuse_own_losses(self) -> None:
-        for name in self._overridden_losses():
-            raise ConfigurationError(
-                f"{type(self).__name__}.{name} would not be called: an unmodified GAN has the losses of its own "
-                "step; leave it out, or let make_gan build a mixgan_lightning.GAN"
-            )
-
-    def _check_schedule(self) -> None:
-        if isinstance(self.schedule, WatchingSchedule) and "discriminator_losses" in self._overridden_losses():
-            raise ConfigurationError(
-                f"n_critic={type(self.schedule).__name__} goes by the discriminators' scores, which "
-                f"{type(self).__name__}.discriminator_losses keeps to itself; choose n_critic=1 or another schedule"
-            )
-
-    def _sharing(self, fakes: str | None) -> Fakes:
-        """How the generators share a batch: as asked, or as fits."""
-        overridden = bool(self._overridden_losses())
-        if fakes == "split" and overridden:
-            raise ConfigurationError(
-                "fakes='split' shares batches inside this package's pair losses; a module that overrides "
-                "generator_losses or discriminator_losses uses fakes='full'"
-            )
-        name = fakes or ("full" if overridden else "split")
-        if name not in FAKES:
-            raise ConfigurationError(f"fakes: expected one of {', '.join(FAKES)}, got {fakes!r}")
-        return FAKES[name]()
 
     # ---------------------------------------------------------------------------------------- what to override
 
@@ -191,11 +160,11 @@ class MixGANModule(MixtureModule):
 
     def _discriminators_learn(self, w_u: Tensor, w_v: Tensor) -> bool:
         """Whether the schedule lets them make this step; one that watches their loss is told it."""
-        if not isinstance(self.schedule, WatchingSchedule):
+        if self._watching is None:
             return True
         loss = scalars.adversarial_loss(self.pairs, w_u, w_v)
         self.played.adversarial_loss = float(self.trainer.strategy.reduce(loss, reduce_op="mean"))
-        return self.schedule.discriminators_learn(self.played)
+        return self._watching.discriminators_learn(self.played)
 
     def _play_generators(self, batch: Any) -> Tensor:
         optimizer = self.optimizers()[0]  # type: ignore[index]

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from hydra.utils import instantiate
 
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.options import check_count
 
 
 @dataclass
@@ -56,8 +57,7 @@ class Constant:
     n_critic: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_critic, int) or isinstance(self.n_critic, bool) or self.n_critic < 1:
-            raise ConfigurationError(f"n_critic: expected a whole number of at least 1, got {self.n_critic!r}")
+        check_count("n_critic", self.n_critic)
 
     def generator_steps(self, played: Played) -> int:
         return int(played.since_generator >= self.n_critic)

@@ -101,14 +101,6 @@ def test_the_official_hashes_are_the_default(tiny_cifar10):
         assert named in message
 
 
-def test_missing_data_are_said_with_where_they_should_lie_and_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    message = refusal(CIFAR10DataModule(root="some/where"))
-    assert str(tmp_path / "some" / "where" / ARCHIVE) in message
-    assert "data.download=true" in message
-    assert not (tmp_path / "some").exists()
-
-
 def test_a_folder_that_lacks_a_batch_does_not_count(extracted):
     (extracted.root / FOLDER / "data_batch_3").unlink()
     assert ARCHIVE in refusal(CIFAR10DataModule(**extracted.options))

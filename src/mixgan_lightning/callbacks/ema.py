@@ -11,8 +11,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 
-from mixgan_lightning import checks
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.options import check_count, check_not_negative
 from mixgan_lightning.processes import equalise_buffers
 
 Weights = Literal["ema", "raw"]
@@ -36,10 +36,10 @@ class EMA(WeightAveraging):
     """
 
     def __init__(self, decay: float = 0.999, every_n_batches: int = 1) -> None:
-        if not 0 <= checks.check_not_negative("decay", decay) < 1:
+        if not 0 <= check_not_negative("decay", decay) < 1:
             raise ConfigurationError(f"decay: expected a number in [0, 1), got {decay}; 0.999 is usual")
         super().__init__(avg_fn=partial(_averaged, decay))
-        self.every_n_batches = checks.check_count("every_n_batches", every_n_batches)
+        self.every_n_batches = check_count("every_n_batches", every_n_batches)
         self._batches = 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

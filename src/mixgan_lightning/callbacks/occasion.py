@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytorch_lightning as pl
 
-from mixgan_lightning import checks
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.options import check_count
 
 
 class Occasion:
@@ -29,7 +29,7 @@ class Occasion:
         if every_n_epochs is None and every_n_steps is None:
             every_n_epochs = 1
         given = {"every_n_epochs": every_n_epochs, "every_n_steps": every_n_steps}
-        checked = {name: None if n is None else checks.check_count(name, n) for name, n in given.items()}
+        checked = {name: None if n is None else check_count(name, n) for name, n in given.items()}
         self.every_n_epochs, self.every_n_steps = checked.values()
 
     def after_batch(self, trainer: pl.Trainer) -> bool:

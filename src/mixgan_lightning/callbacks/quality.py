@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from mixgan_lightning import checks, log_names
+from mixgan_lightning import log_names
 from mixgan_lightning.callbacks.ema import Weights, average_first, holding, weights_at_hand
 from mixgan_lightning.callbacks.occasion import Occasion
 from mixgan_lightning.callbacks.progress_bar import scoring_bar
@@ -18,6 +18,7 @@ from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import DrawnSamples, Measure, RealSamples, Scoring
 from mixgan_lightning.evaluation.bar import Progress, unseen
 from mixgan_lightning.mixture_module import MixtureModule
+from mixgan_lightning.options import check_count, check_seed
 from mixgan_lightning.processes import with_equal_buffers
 from mixgan_lightning.sampling import Sampler
 
@@ -70,12 +71,12 @@ class QualityCallback(pl.Callback):
         weights: Weights | None = None,
     ) -> None:
         if num_samples is not None:
-            checks.check_count("num_samples", num_samples)
+            check_count("num_samples", num_samples)
         if weights not in ("ema", "raw", None):
             raise ConfigurationError(f"weights: expected ema, raw or null, got {weights!r}")
         self.scoring = Scoring(measures, features, num_samples)
         self.occasion = Occasion(every_n_epochs, every_n_steps)
-        self.seed, self.components, self.weights = checks.check_seed(seed), components, weights
+        self.seed, self.components, self.weights = check_seed(seed), components, weights
         self.latest: dict[str, float] | None = None
         self.latest_weights: Weights = "raw"
         self._measured_at: int | None = None  # batches of the training

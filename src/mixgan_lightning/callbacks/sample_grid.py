@@ -10,11 +10,12 @@ import torch
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
-from mixgan_lightning import checks, log_names, pictures
+from mixgan_lightning import log_names, pictures
 from mixgan_lightning.callbacks.ema import holding, weights_at_hand
 from mixgan_lightning.errors import SamplingError
 from mixgan_lightning.evaluation import RealSamples
 from mixgan_lightning.mixture_module import MixtureModule
+from mixgan_lightning.options import check_count
 from mixgan_lightning.sampling import own_stream
 
 
@@ -45,8 +46,8 @@ class SampleGrid(pl.Callback):
 
     def __init__(self, dirpath: str | Path, every_n_epochs: int = 1, num_images: int = 64, seed: int = 0) -> None:
         self.dirpath = Path(dirpath)
-        self.every_n_epochs = checks.check_count("every_n_epochs", every_n_epochs)
-        self.num_images = checks.check_count("num_images", num_images)
+        self.every_n_epochs = check_count("every_n_epochs", every_n_epochs)
+        self.num_images = check_count("num_images", num_images)
         self.seed = seed
         self.last: Path | None = None
 

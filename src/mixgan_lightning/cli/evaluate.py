@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from mixgan_lightning import MixGANModule, checkpoint, checks
+from mixgan_lightning import MixGANModule, checkpoint
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
@@ -24,6 +24,7 @@ from mixgan_lightning.evaluation.outcome import REAL, Outcome
 from mixgan_lightning.features import checksum
 from mixgan_lightning.gan import images_of
 from mixgan_lightning.gan_factory import plain
+from mixgan_lightning.options import check_count
 
 PACKAGES = ("mixgan_lightning", "torch", "torchmetrics", "torch-fidelity")
 
@@ -39,7 +40,7 @@ def evaluate(config: DictConfig) -> None:
         came = "neither" if config.images is None else "both; leave one out"
         raise ConfigurationError(f"expected ckpt_path=FILE (a mixture's checkpoint) or images=DIR (images), got {came}")
     if config.n is not None:
-        checks.check_count("n", config.n)
+        check_count("n", config.n)
     device = _device(config.device)
     outcome = _of_folder(config, device) if config.ckpt_path is None else _of_checkpoint(config, device)
     outcome.save(Path(config.out))

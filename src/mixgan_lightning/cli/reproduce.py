@@ -13,11 +13,11 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from mixgan_lightning import checks
 from mixgan_lightning.cli import command
 from mixgan_lightning.cli.explain import alternatives, explain
 from mixgan_lightning.errors import ConfigurationError, MixGANError
 from mixgan_lightning.gan_factory import plain
+from mixgan_lightning.options import check_seed
 from mixgan_lightning.reproduce import Reproduction, Run, Runner
 from mixgan_lightning.reproduce.runs import Ran, quoted
 
@@ -78,7 +78,7 @@ def _seeds(given: Any) -> list[int]:
     different = isinstance(seeds, list) and len(set(map(str, seeds))) == len(seeds)
     if not different or not seeds:
         raise ConfigurationError(f"seeds: expected a list of different whole numbers, as seeds=[1,2,3], got {seeds!r}")
-    return [checks.check_seed(seed) for seed in seeds]
+    return [check_seed(seed) for seed in seeds]
 
 
 def _overrides(given: Any) -> list[str]:

@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from mixgan_lightning import checkpoint, checks, log_names
+from mixgan_lightning import checkpoint, log_names
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
@@ -25,6 +25,7 @@ from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.cli.results import Results, Taken
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.module import MixGANModule
+from mixgan_lightning.options import check_count, check_seed
 
 ALL_THREADS = torch.get_num_threads()  # before a run of a sweep sets its own
 NOISE = (  # what third parties say at every run
@@ -50,9 +51,9 @@ def train(config: DictConfig) -> float | None:
     if not config.verbose:
         _quiet()
     seen_before = 0 if config.ckpt_path is None else _images_seen(config.ckpt_path)  # before anything is built
-    torch.set_num_threads(checks.check_count("threads", config.threads) if config.threads is not None else ALL_THREADS)
+    torch.set_num_threads(check_count("threads", config.threads) if config.threads is not None else ALL_THREADS)
     run_dir = Path(config.run_dir)
-    pl.seed_everything(checks.check_seed(config.seed), workers=True, verbose=False)
+    pl.seed_everything(check_seed(config.seed), workers=True, verbose=False)
     try:
         datamodule = datamodule_of(config.data)
         model = model_of(config)

@@ -15,7 +15,7 @@ from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 from mixgan_lightning.data.files import FilesDataModule
 from mixgan_lightning.data.image_cache import cached_images, in_order
 from mixgan_lightning.data.image_files import read_image
-from mixgan_lightning.data.tensors import check_image_size
+from mixgan_lightning.options import check_count
 
 IMAGES, PARTITION = "img_align_celeba.zip", "list_eval_partition.txt"
 FILES = {name: (drive_id, md5) for drive_id, md5, name in CelebA.file_list if name in (IMAGES, PARTITION)}
@@ -56,7 +56,7 @@ class CelebADataModule(FilesDataModule):
         hashes: Mapping[str, str | None] | None = None,
     ) -> None:
         super().__init__(root, batch_size, download, hashes)
-        self.sample_shape = (3, check_image_size(image_size, 64), image_size)
+        self.sample_shape = (3, check_count("image_size", image_size), image_size)
 
     def path(self, name: str) -> Path:
         return self.root / CelebA.base_folder / name

@@ -8,8 +8,9 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mixgan_lightning.data.tensors import TensorDataModule, check_image_size
+from mixgan_lightning.data.tensors import TensorDataModule
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.options import check_count
 
 
 def digits_split(validation_share: float = 0.2) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -70,7 +71,7 @@ class DigitsDataModule(TensorDataModule):
 
     def __init__(self, batch_size: int = 64, image_size: int = 8, validation_share: float = 0.2) -> None:
         super().__init__(batch_size)
-        self.sample_shape = (1, check_image_size(image_size, 8), image_size)
+        self.sample_shape = (1, check_count("image_size", image_size), image_size)
         self.validation_share = validation_share
 
     def load(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

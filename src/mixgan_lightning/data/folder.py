@@ -12,8 +12,9 @@ from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
 from mixgan_lightning.data.image_cache import cached_images, in_order
 from mixgan_lightning.data.image_files import MODES, read_image
-from mixgan_lightning.data.tensors import TensorDataModule, check_image_size
+from mixgan_lightning.data.tensors import TensorDataModule
 from mixgan_lightning.errors import ConfigurationError, DataError
+from mixgan_lightning.options import check_count
 
 HELD_OUT = ("test", "val")  # names of the subfolder beside train/
 
@@ -65,7 +66,7 @@ class FolderDataModule(TensorDataModule):
         if not 0 < validation_share < 1:
             raise ConfigurationError(f"expected validation_share in (0, 1), got {validation_share}; 0.1 is a tenth")
         self.path = Path(path).expanduser().absolute()
-        self.sample_shape = (channels, check_image_size(image_size, 64), image_size)
+        self.sample_shape = (channels, check_count("image_size", image_size), image_size)
         self.num_classes = num_classes
         self.validation_share = validation_share
 

@@ -16,7 +16,7 @@ from torchvision.datasets import MNIST
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from mixgan_lightning.data.files import FilesDataModule
-from mixgan_lightning.data.tensors import check_image_size
+from mixgan_lightning.options import check_count
 
 SIDE = 28  # pixels
 
@@ -53,7 +53,7 @@ class MNISTDataModule(FilesDataModule):
         hashes: Mapping[str, str | None] | None = None,
     ) -> None:
         super().__init__(root, batch_size, download, hashes)
-        self.sample_shape = (1, check_image_size(image_size, SIDE), image_size)
+        self.sample_shape = (1, check_count("image_size", image_size), image_size)
 
     def path(self, name: str) -> Path:
         return self.root / MNIST.__name__ / "raw" / name

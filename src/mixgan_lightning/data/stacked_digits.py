@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from mixgan_lightning.data.digits import digits_split
 from mixgan_lightning.data.tensors import TensorDataModule
-from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.options import check_count
 
 HELD_OUT = 26_000  # as many as are drawn to count modes (Lin et al. 2018), so that real data are scored alike
 SEED = 0  # of the triples
@@ -38,14 +38,8 @@ class StackedDigitsDataModule(TensorDataModule):
 
     def __init__(self, batch_size: int = 64, image_size: int = 8, num_samples: int = 50_000) -> None:
         super().__init__(batch_size)
-        if image_size < 1:
-            raise ConfigurationError(f"expected image_size >= 1, got {image_size}; 8 is the digits' own")
-        if not isinstance(num_samples, int) or num_samples < 1:
-            raise ConfigurationError(
-                f"expected num_samples >= 1, a whole number, got {num_samples!r}; 50,000 are 50 a mode"
-            )
-        self.sample_shape = (3, image_size, image_size)
-        self.num_samples = num_samples
+        self.sample_shape = (3, check_count("image_size", image_size), image_size)
+        self.num_samples = check_count("num_samples", num_samples)
 
     def load(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Training triples and held-out triples; 8×8 images come through unchanged."""

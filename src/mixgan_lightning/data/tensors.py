@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mixgan_lightning.errors import ConfigurationError, DataError
+from mixgan_lightning.errors import DataError
+from mixgan_lightning.options import check_count
 
 Batch = Tensor | tuple[Tensor, ...]
 
@@ -95,9 +96,7 @@ class TensorDataModule(pl.LightningDataModule):
 
     def __init__(self, batch_size: int = 64) -> None:
         super().__init__()
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ConfigurationError(f"expected batch_size >= 1, a whole number, got {batch_size!r}")
-        self.batch_size = batch_size
+        self.batch_size = check_count("batch_size", batch_size)
         self.train: BatchedTensors | None = None
         self.validation: BatchedTensors | None = None
 
@@ -159,14 +158,3 @@ class TensorDataModule(pl.LightningDataModule):
                 f"expected finite {name} data, got NaN or infinity in {len(bad)} of {len(images)} samples, "
                 f"the first at index {int(bad[0])}; drop or repair them"
             )
-
-
-def check_image_size(image_size: int, own: int) -> int:
-    """A side in pixels; ``own``: the data's.
-
-    Raises:
-        ConfigurationError: unless it is a whole number of at least 1.
-    """
-    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1:
-        raise ConfigurationError(f"expected image_size >= 1, a whole number, got {image_size!r}; {own} is the data's")
-    return image_size

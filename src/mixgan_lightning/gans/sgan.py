@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from mixgan_lightning.errors import DataError
 from mixgan_lightning.gan import GAN, MakeOptimizer
 from mixgan_lightning.gans.encoding import fitted
 from mixgan_lightning.networks import Encoder, SGANDiscriminator, SGANGenerator
@@ -96,6 +95,10 @@ class SGAN(GAN):
     def _centred(self, images: Tensor) -> Tensor:
         return (images - self.mean_image) / 2
 
+    def labels(self, batch: Any) -> Tensor:
+        """The labels of a batch, (N,)."""
+        return cast(Tensor, super().labels(batch))  # this GAN has classes
+
     def latents(self, n: int, batch: Any) -> Tensor:
         """h ~ U[0, 1)."""
         return torch.rand(n, self.latent_dim, device=self.like.device, dtype=self.like.dtype)
@@ -107,20 +110,14 @@ class SGAN(GAN):
 
     def discriminator_objective(self, real: Any, fake: Any, latents: Any, batch: Any) -> Tensor:
         adversarial = self.objective.discriminator_loss(real[0], fake[0]) / 2
-        classes = cross_entropy(real[1], self._labels(batch))
+        classes = cross_entropy(real[1], self.labels(batch))
         return adversarial + self.class_weight * classes + self._reconstruction(fake, latents)
 
     def generator_objective(self, fake: Any, real: Callable[[], Any], latents: Any, batch: Any) -> Tensor:
         return self.objective.generator_loss(fake[0]) + self._reconstruction(fake, latents)
 
     def generator_auxiliary(self, images: Tensor, latents: Any, batch: Any) -> Tensor:
-        return self.encoder_weight * cross_entropy(self.encoder(self._centred(images)), self._labels(batch))
+        return self.encoder_weight * cross_entropy(self.encoder(self._centred(images)), self.labels(batch))
 
     def _reconstruction(self, fake: Any, latents: Tensor) -> Tensor:
         return self.reconstruction_weight * mse_loss(fake[2], latents)
-
-    def _labels(self, batch: Any) -> Tensor:
-        labels = self.labels(batch)
-        if labels is None:
-            raise DataError("SGAN learns from labels: expected batches (images, labels)")
-        return labels

@@ -81,6 +81,9 @@ class SplitFakes:
         return [torch.cat(fakes)]
 
 
+FAKES: dict[str, type[Fakes]] = {kind.name: kind for kind in (SplitFakes, FullFakes)}
+
+
 def _cut(tree: Any, cut: Callable[[Tensor], Sequence[Tensor]], parts: int) -> list[Any]:
     """Every tensor of the tree cut into so many parts: as many trees; what is no tensor is in each."""
     if isinstance(tree, Tensor):

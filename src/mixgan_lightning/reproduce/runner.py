@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mixgan_lightning import checks
+from mixgan_lightning.options import check_count
 from mixgan_lightning.reproduce.runs import Outcome, Run
 
 SPOKEN = "mixgan-train: "  # before the one line in which a run says why it failed
@@ -35,8 +35,8 @@ class Runner:
     """
 
     def __init__(self, jobs: int = 1, threads: int = 1, fresh: bool = False) -> None:
-        self.jobs, self.fresh = checks.check_count("jobs", jobs), fresh
-        self.environment = os.environ | {"OMP_NUM_THREADS": str(checks.check_count("threads", threads))}
+        self.jobs, self.fresh = check_count("jobs", jobs), fresh
+        self.environment = os.environ | {"OMP_NUM_THREADS": str(check_count("threads", threads))}
         self._lock = Lock()
         self._stopping = False
         self._processes: dict[Run, subprocess.Popen[bytes]] = {}

@@ -12,9 +12,10 @@ from omegaconf import OmegaConf
 from torch import Tensor
 from torch.nn.functional import pad
 
-from mixgan_lightning import checks, pictures
+from mixgan_lightning import pictures
 from mixgan_lightning.evaluation import RealSamples
 from mixgan_lightning.module import MixGANModule
+from mixgan_lightning.options import check_count
 from mixgan_lightning.reproduce.reproduction import Page, Reproduction, beside, embedded
 from mixgan_lightning.reproduce.runs import Outcome, Ran
 from mixgan_lightning.sampling import own_stream
@@ -32,7 +33,7 @@ class SampleSheet(Reproduction):
 
     def __init__(self, *, side: int = 10, **others: Any) -> None:
         super().__init__(**others)
-        self.side = checks.check_count("side", side)
+        self.side = check_count("side", side)
 
     def page(self, ran: Sequence[Ran], stem: Path) -> Page:
         """A picture a seed."""

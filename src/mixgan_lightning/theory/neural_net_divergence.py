@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mixgan_lightning.errors import ConfigurationError, DataError, GANError
 from mixgan_lightning.gan import MakeOptimizer
 from mixgan_lightning.objectives import NeuralNetDistance, Objective
+from mixgan_lightning.options import check_count
 from mixgan_lightning.penalties import Penalty
 from mixgan_lightning.sampling import CHUNK, evaluating, own_stream
 from mixgan_lightning.scores import adversarial, flattened
@@ -175,8 +176,7 @@ def _check_options(make_discriminator: object, objective: object, penalty: objec
     if not isinstance(penalty, Penalty | None):
         raise ConfigurationError(f"penalty: expected an object such as WeightClipping(0.01), or None, got {penalty!r}")
     for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigurationError(f"{name}: expected a whole number of at least 1, got {value!r}")
+        check_count(name, value)
 
 
 def _check_samples(real: Tensor, fake: Tensor) -> None:
