@@ -9,6 +9,7 @@ from mixgan_lightning.callbacks.neural_net_divergence import NeuralNetDivergence
 from mixgan_lightning.callbacks.progress_bar import ProgressBar
 from mixgan_lightning.callbacks.quality import QualityCallback
 from mixgan_lightning.callbacks.sample_grid import SampleGrid
+from mixgan_lightning.callbacks.stopwatch import Stopwatch
 
 __all__ = [
     "EMA",
@@ -20,4 +21,5 @@ __all__ = [
     "ProgressBar",
     "QualityCallback",
     "SampleGrid",
+    "Stopwatch",
 ]

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 from mixgan_lightning import log_names
-
-
-class Taken(NamedTuple):
-    """Time, since some start."""
-
-    seconds: float
-    cpu_seconds: float
-
-    @classmethod
-    def now(cls) -> Taken:
-        return cls(time.perf_counter(), time.process_time())
-
-    def since(self, start: Taken) -> Taken:
-        return Taken(self.seconds - start.seconds, self.cpu_seconds - start.cpu_seconds)
 
 
 @dataclass(frozen=True)
@@ -44,7 +28,7 @@ class Results:
     discriminators_in_use: float
     images_seen: int
     images_per_second: float  # of this run, which may have gone on from a checkpoint
-    seconds: float  # of training, evaluations included
+    seconds: float  # of the epochs, without the measurements, pictures and checkpoints at their ends
     cpu_seconds: float  # of this process and all its threads meanwhile: what other programs take does not count
     device: str  # "cpu", or a GPU's name
 

@@ -18,11 +18,12 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from mixgan_lightning import checkpoint, log_names
-from mixgan_lightning.callbacks import QualityCallback
+from mixgan_lightning.callbacks import QualityCallback, Stopwatch
+from mixgan_lightning.callbacks.stopwatch import Taken
 from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.model import model_of
-from mixgan_lightning.cli.results import Results, Taken
+from mixgan_lightning.cli.results import Results
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.module import MixGANModule
 from mixgan_lightning.options import check_count, check_seed
@@ -59,25 +60,24 @@ def train(config: DictConfig) -> float | None:
         model = model_of(config)
         if datamodule is None and not is_overridden("train_dataloader", model):
             raise ConfigurationError("data=none is for a GAN with a train_dataloader of its own; choose data=NAME")
-        trainer = _trainer(config, run_dir)
+        stopwatch = Stopwatch()
+        trainer = _trainer(config, run_dir, stopwatch)
         _check_objective(config.objective, trainer)
-        start = Taken.now()
         _fit(trainer, model, datamodule, config.ckpt_path)
-        taken = Taken.now().since(start)
         if config.ckpt_path is not None and model.played.images_seen == seen_before:
             done = trainer.current_epoch
             print(f"nothing was left to train: {done} epochs are done; set trainer.max_epochs above that to go on")
         model.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU: measure where it was trained
-        results = _results(trainer, model, taken, seen_before)
+        results = _results(trainer, model, stopwatch.taken, seen_before)
         return _conclude(config.objective, trainer, results, run_dir)
     finally:
         wandb.finish()  # each run of a sweep closes its own
 
 
-def _trainer(config: DictConfig, run_dir: Path) -> pl.Trainer:
+def _trainer(config: DictConfig, run_dir: Path, first: pl.Callback) -> pl.Trainer:
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         _keep_metrics(run_dir)
-    callbacks = [instantiate(callback) for callback in config.callbacks.values() if callback]
+    callbacks = [first, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
     _check_sweep(trainer)
@@ -160,7 +160,7 @@ def _results(trainer: pl.Trainer, model: MixGANModule, taken: Taken, seen_before
         generators_in_use=float(model.generators.effective_size),
         discriminators_in_use=float(model.discriminators.effective_size),
         images_seen=model.played.images_seen,
-        images_per_second=(model.played.images_seen - seen_before) / taken.seconds,
+        images_per_second=(model.played.images_seen - seen_before) / taken.seconds if taken.seconds else 0.0,
         seconds=taken.seconds,
         cpu_seconds=taken.cpu_seconds,
         device=_device(trainer),
