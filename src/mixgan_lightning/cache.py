@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
 from zipfile import BadZipFile, ZipFile
 
 import torch
+from filelock import FileLock
 from torch import nn
 
 log = logging.getLogger(__name__)
@@ -19,8 +23,49 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MIXGAN_CACHE") or Path.home() / ".cache" / "mixgan_lightning")
 
 
-def restore_weights(module: nn.Module, path: Path) -> bool:
-    """Give a module the weights of a file; False where there is none, or one that cannot be read."""
+@contextmanager
+def appearing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes its place when whole; nothing is left of one that fails."""
+    part = path.with_name(f".part_{uuid4().hex}")
+    try:
+        with part.open("wb") as file:
+            yield file
+        os.replace(part, path)  # atomic: other processes see the old file or the new, never half of one
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def trained_once(module: nn.Module, path: Path, train: Callable[[], None]) -> None:
+    """Give a module the weights of a file, or train it and keep them there.
+
+    Of several processes one trains while the others wait. A folder that cannot be written costs training again, and a
+    warning.
+    """
+    with _alone(path):
+        if not _restored(module, path):
+            train()
+            _keep(module, path)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Other processes wait for this file, where its folder can hold a lock."""
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, NotImplementedError):  # `_keep` says it
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _restored(module: nn.Module, path: Path) -> bool:
+    """Whether there was a file that could be read."""
     if not path.exists():
         return False
     try:
@@ -34,12 +79,11 @@ def restore_weights(module: nn.Module, path: Path) -> bool:
     return True
 
 
-def keep_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's weights; a folder that cannot be written costs training it again, and a warning."""
+def _keep(module: nn.Module, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with appearing(path) as file:
             torch.save(module.state_dict(), file)
-        os.replace(file.name, path)  # atomic: other processes see the old file or the new, never half of one
-    except OSError as error:
-        log.warning("cannot write %s (%s); %s will be trained again next time", path, error, type(module).__name__)
+    except (OSError, RuntimeError) as error:  # torch raises the second where the disk is full
+        said = str(error).splitlines()[0]
+        log.warning("cannot write %s (%s); %s will be trained again next time", path, said, type(module).__name__)

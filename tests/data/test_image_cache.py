@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -6,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from mixgan_lightning.data import image_cache
 from mixgan_lightning.data.image_cache import AT_ONCE, cached_images, in_order
 from mixgan_lightning.errors import DataError
 
@@ -38,6 +40,22 @@ def test_they_are_made_once_and_read_from_then_on(own_cache):
     images, made = asked(images=numbered(first=100))
     assert made == 0
     assert torch.equal(images, torch.stack(numbered()))
+
+
+def test_a_whole_file_is_read_from_a_folder_where_nothing_can_be_locked(own_cache, monkeypatch):
+    asked()
+    monkeypatch.setattr(image_cache, "FileLock", lambda path: pytest.fail("locked"))
+    assert asked()[1] == 0
+
+
+def test_other_users_may_read_the_file(own_cache):
+    before = os.umask(0o022)
+    try:
+        asked()
+    finally:
+        os.umask(before)
+    (file,) = (own_cache / "images").glob("*.bin")
+    assert file.stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("other", [{"depends_on": "else"}, {"title": "another"}])

@@ -102,7 +102,7 @@ def flipped_bit(whole):
 def test_a_damaged_cache_is_trained_again_with_one_warning(tmp_path, monkeypatch, caplog, damage):
     monkeypatch.setattr(recipe, "EPOCHS", 1)
     expected = DigitsClassifier.pretrained(tmp_path)
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("*.pt")
     file.write_bytes(damage(file.read_bytes()))
     mended = DigitsClassifier.pretrained(tmp_path)
     assert len(caplog.records) == 1

@@ -4,6 +4,7 @@ from torch import nn
 
 from mixgan_lightning.gans import encoding
 from mixgan_lightning.gans.encoding import fitted
+from mixgan_lightning.sampling import own_stream
 
 
 @pytest.fixture(autouse=True)
@@ -13,8 +14,8 @@ def cached(tmp_path, monkeypatch):
     return tmp_path
 
 
-def classifier():
-    torch.manual_seed(3)
+def classifier(seed=3):
+    torch.manual_seed(seed)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 2)).requires_grad_(False)
 
 
@@ -32,6 +33,17 @@ def test_a_classifier_learns_and_stays_frozen(data):
     fitted(network, *data)
     assert (network(data[0]).argmax(1) == data[1]).float().mean() > 0.95
     assert all(not p.requires_grad and p.grad is None for p in network.parameters())
+
+
+def test_what_is_learnt_does_not_depend_on_the_run_that_is_the_first(data, cached, monkeypatch):
+    found = []
+    for seed in (1, 2):
+        monkeypatch.setenv("MIXGAN_CACHE", str(cached / str(seed)))
+        network = classifier(seed)
+        with own_stream(torch.device("cpu"), 0):
+            fitted(network, *data)
+        found.append(network[1].weight)
+    assert torch.equal(*found)
 
 
 def test_the_second_time_it_is_read(data, monkeypatch):
@@ -61,3 +73,22 @@ def test_a_damaged_file_is_trained_anew(data, cached):
     assert (network(data[0]).argmax(1) == data[1]).float().mean() > 0.95
     fresh = classifier()
     assert not torch.equal(network[1].weight, fresh[1].weight)
+
+
+def test_where_nothing_can_be_kept_it_is_trained_all_the_same(data, cached, monkeypatch, caplog):
+    (cached / "file").touch()
+    monkeypatch.setenv("MIXGAN_CACHE", str(cached / "file"))
+    network = classifier()
+    fitted(network, *data)
+    assert (network(data[0]).argmax(1) == data[1]).float().mean() > 0.95
+    assert "will be trained again next time" in caplog.text
+
+
+def test_a_full_disk_is_a_warning_and_leaves_nothing(data, cached, monkeypatch, caplog):
+    def full(*args):
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0\nstack")
+
+    monkeypatch.setattr(torch, "save", full)
+    fitted(classifier(), *data)
+    assert "unexpected pos 64 vs 0); Sequential will be trained again next time" in caplog.text
+    assert {path.suffix for path in cached.iterdir()} <= {".lock"}

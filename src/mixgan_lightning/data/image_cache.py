@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TypeVar
 
 import torch
@@ -16,7 +14,7 @@ from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
-from mixgan_lightning.cache import cache_folder
+from mixgan_lightning.cache import appearing, cache_folder
 from mixgan_lightning.errors import DataError
 
 T = TypeVar("T")
@@ -45,10 +43,11 @@ def cached_images(
     path = cache_folder() / "images" / f"{title}_{key}.bin"
     size = math.prod(shape)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            if not path.is_file() or path.stat().st_size != size:
-                _write(path, images(), title, shape)
+        if not _is_whole(path, size):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{path}.lock"):
+                if not _is_whole(path, size):
+                    _write(path, images(), title, shape)
     except OSError as error:
         raise DataError(
             f"{path}: resized images cannot be kept there ({error}); they take {size / 1e9:.2g} GB: make room, or set "
@@ -57,18 +56,15 @@ def cached_images(
     return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).view(shape)
 
 
+def _is_whole(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
 def _write(path: Path, images: Iterable[Tensor], title: str, shape: tuple[int, ...]) -> None:
-    with NamedTemporaryFile(dir=path.parent, prefix=".part_", delete=False) as file:
-        try:
-            for image in tqdm(
-                images, desc=f"{title}: resizing", total=shape[0], unit=" images", leave=False, disable=None
-            ):
-                file.write(image.numpy().tobytes())
-            file.close()
-            os.replace(file.name, path)  # atomic: nobody sees half of it
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    bar = tqdm(images, desc=f"{title}: resizing", total=shape[0], unit=" images", leave=False, disable=None)
+    with appearing(path) as file:
+        for image in bar:
+            file.write(image.numpy().tobytes())
 
 
 def in_order(read: Callable[[T], Tensor], items: Sequence[T]) -> Iterator[Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, interpolate
 
-from mixgan_lightning.cache import cache_folder, keep_weights, restore_weights
+from mixgan_lightning.cache import cache_folder, trained_once
 from mixgan_lightning.data.digits import digits_split
 from mixgan_lightning.errors import DataError
 
@@ -86,9 +86,7 @@ class DigitsClassifier(nn.Module):
         path = Path(cache_dir or cache_folder()) / f"digits_classifier_v{RECIPE}.pt"
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]):  # grad on, also in validation
             classifier = DigitsClassifier()
-            if not restore_weights(classifier, path):
-                classifier = _trained()
-                keep_weights(classifier, path)
+            trained_once(classifier, path, lambda: classifier.load_state_dict(_trained().state_dict()))
         return classifier.eval().requires_grad_(False)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from mixgan_lightning.cache import cache_folder, keep_weights, restore_weights
+from mixgan_lightning.cache import cache_folder, trained_once
 
-RECIPE = 1  # raise it when the training changes: the names of the cached files follow
+RECIPE = 2  # raise it when the training changes: the names of the cached files follow
 STEPS = 4_000  # 10 epochs of CIFAR-10, where a network of this kind has learnt what it can without augmentation
 BATCH = 128
 SHIFT = 8  # images are moved by up to a part of so many of their side: the classifier must not hang on a pixel
@@ -21,20 +20,17 @@ SHIFT = 8  # images are moved by up to a part of so many of their side: the clas
 def fitted(classifier: nn.Module, images: Tensor, labels: Tensor) -> None:
     """Train a classifier on these images, or read what was trained on them before, in place.
 
-    AdamW with one cycle of the learning rate, seeded; the images shifted a little. The file's name holds a checksum of
-    the images, the labels, the classifier's layers and the training. Call it where the random stream is forked.
+    AdamW with one cycle of the learning rate, from fresh weights; the images shifted a little. The file's name holds a
+    checksum of the images, the labels, the classifier's layers and the training. Call it where the random stream is
+    forked and seeded: what comes out must not depend on the run that happens to be the first.
 
     Args:
-        classifier: images (N, …) -> logits (N, K); its parameters may be frozen.
+        classifier: images (N, …) -> logits (N, K), of layers with ``reset_parameters``; its parameters may be frozen.
         images: (N, C, H, W).
         labels: (N,), integers in 0 … K − 1.
     """
     path = cache_folder() / f"encoder_v{RECIPE}_{_fingerprint(classifier, images, labels)}.pt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):  # of several runs one trains, the others wait for it
-        if not restore_weights(classifier, path):
-            _train(classifier, images, labels)
-            keep_weights(classifier, path)
+    trained_once(classifier, path, lambda: _train(classifier, images, labels))
 
 
 def _fingerprint(classifier: nn.Module, images: Tensor, labels: Tensor) -> str:
@@ -46,6 +42,9 @@ def _fingerprint(classifier: nn.Module, images: Tensor, labels: Tensor) -> str:
 
 @torch.enable_grad()
 def _train(classifier: nn.Module, images: Tensor, labels: Tensor) -> None:
+    for layer in classifier.modules():
+        if callable(reset := getattr(layer, "reset_parameters", None)):
+            reset()
     parameters = [p.detach().requires_grad_() for p in classifier.parameters()]
     trained = dict(zip((name for name, _ in classifier.named_parameters()), parameters, strict=True))
     optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.05)
