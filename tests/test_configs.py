@@ -441,3 +441,10 @@ def test_every_target_exists(path):
 
     for target in re.findall(r"_target_: *([\w.]+)", path.read_text()):
         assert callable(get_object(target)), target
+
+
+@pytest.mark.parametrize("gan", ["cdcgan", "csngan", "sgan"])
+@pytest.mark.parametrize("data", ["stacked_digits", "celeba"])
+def test_a_conditional_gan_on_data_without_labels_is_refused(gan, data, composed):
+    with pytest.raises(ConfigurationError, match="this GAN is conditional, and the data have no labels"):
+        model_of(composed(f"gan={gan}", f"data={data}"))

@@ -4,9 +4,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from mixgan_lightning import mix
+from mixgan_lightning import GAN, MixGANModule, mix
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.schedule import Constant, Played, WassersteinStart, as_schedule, spec_of
+from mixgan_lightning.schedule import Balance, Constant, Played, WassersteinStart, as_schedule, spec_of
+
+
+def build_toy():
+    return GAN(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1), latent_dim=3)
 
 
 def play(schedule, batches, played=None):
@@ -73,11 +77,20 @@ def test_a_schedule_of_the_users_own_is_taken_as_it_is():
     assert len(play(schedule, 4)) == 8
 
 
-@pytest.mark.parametrize("schedule", [Constant(4), WassersteinStart(n_critic=2, warm_every=7)])
+@pytest.mark.parametrize("schedule", [Constant(4), WassersteinStart(n_critic=2, warm_every=7), Balance(furthest=9)])
 def test_a_schedule_comes_back_from_its_config(schedule):
     assert as_schedule(spec_of(schedule)) == schedule
     assert as_schedule(OmegaConf.create(spec_of(schedule))) == schedule
-    assert all(isinstance(value, str | int) for value in spec_of(schedule).values())  # plain: weights_only loads it
+
+
+def test_a_module_that_came_from_a_checkpoint_can_be_saved_and_loaded_again(fit, tmp_path):
+    """``weights_only`` loads plain values alone: a schedule's fields must stay such."""
+    schedule = Balance(catching_up=[(0.6, 1)])
+    model = mix(build_toy, 2, n_critic=schedule)
+    for n in (1, 2):
+        fit(model, torch.randn(16, 2)).save_checkpoint(tmp_path / f"{n}.ckpt")
+        model = MixGANModule.load_from_checkpoint(tmp_path / f"{n}.ckpt")
+    assert model.schedule == schedule
 
 
 @pytest.mark.parametrize(("n_critic", "generator_steps"), [(1, 10), (3, 3), (TwoForOne(), 20)])

@@ -95,6 +95,10 @@ class Balance:
     catching_up: Sequence[tuple[float, int]] = ((0.65, 1), (0.5, 3), (0.3, 5))
     furthest: int = 7
 
+    def __post_init__(self) -> None:
+        levels = tuple((float(level), int(steps)) for level, steps in self.catching_up)
+        object.__setattr__(self, "catching_up", levels)  # plain and equal, from whatever kind of lists
+
     def discriminators_learn(self, played: Played) -> bool:
         return _known(played) >= self.least
 
@@ -113,7 +117,7 @@ def as_schedule(n_critic: int | Schedule | Mapping[str, Any]) -> Schedule:
     Raises:
         ConfigurationError: for anything else.
     """
-    schedule: Any = instantiate(dict(n_critic)) if isinstance(n_critic, Mapping) else n_critic
+    schedule: Any = instantiate(dict(n_critic), _convert_="all") if isinstance(n_critic, Mapping) else n_critic
     if isinstance(schedule, int | float):
         return Constant(schedule)  # type: ignore[arg-type]  # checks the number
     if not is_dataclass(schedule) or isinstance(schedule, type) or not hasattr(schedule, "generator_steps"):

@@ -103,6 +103,7 @@ def _check(runs: Sequence[Run]) -> None:
 def _typed(name: str, data: str | None, seeds: Sequence[int], overrides: Sequence[str]) -> str:
     """The command that does the same again."""
     words = [name, *([f"data={data}"] if data else []), f"seeds={list(seeds)}".replace(" ", "")]
+    words += [word for word in HydraConfig.get().overrides.task if word.startswith(("reproduction.", "threads="))]
     words += ["--", *overrides] if overrides else []
     return shlex.join(["mixgan-reproduce", *words])
 
