@@ -19,7 +19,7 @@ from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import InceptionScoreMeasure, NearestTrainingImageMeasure
 from mixgan_lightning.features import DigitsClassifier, inception
 from mixgan_lightning.gan_factory import plain, resolve
-from mixgan_lightning.networks import DCGANDiscriminator
+from mixgan_lightning.networks import DCGANDiscriminator, MinibatchDiscrimination
 from mixgan_lightning.payoff import SplitFakes
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -214,11 +214,21 @@ def test_the_rates_of_wgan_gps_residual_networks_fall_to_zero_in_a_line(composed
     assert rates == pytest.approx([2e-4, 1.5e-4, 1e-4, 0.5e-4, 0])
 
 
+@pytest.mark.parametrize("gan", [name for name in ours("gan") if "mlp" not in name])
 @pytest.mark.parametrize("name", alternatives(OPTIMIZER))
-def test_every_optimiser_serves_both_players(name, composed):
-    config = composed("gan=dcgan", f"gan/optimizer={name}", "gan.generator.width=2", "gan.discriminator.width=2")
-    optimizers = resolve(config.gan)().configure_optimizers()
-    assert [type(optimizer).__name__.lower() for optimizer in optimizers] == [name, name]
+def test_every_optimiser_serves_both_players(name, gan, composed):
+    narrow = (f"gan.{network}.width=2" for network in ("generator", "discriminator"))
+    found = resolve(composed(f"gan={gan}", "data.image_size=16", f"gan/optimizer={name}", *narrow).gan)()
+    configured = found.configure_optimizers()
+    optimizers = configured[0] if found.make_scheduler else configured
+    assert [type(optimizer).__name__.lower() for optimizer in optimizers] == [name.split("_")[0]] * 2
+
+
+@pytest.mark.parametrize("gan", ["dcgan", "cdcgan", "wgan", "wgan_gp", "improved_gan"])
+def test_minibatch_discrimination_is_an_option_of_all_on_dcgans_networks(gan, composed):
+    options = ("gan.generator.width=2", "gan.discriminator.width=2", "gan.discriminator.minibatch_kernels=3")
+    found = resolve(composed(f"gan={gan}", "data.image_size=16", *options).gan)()
+    assert isinstance(found.discriminator.minibatch, MinibatchDiscrimination)
 
 
 @pytest.mark.parametrize("data", alternatives("data"))
@@ -428,8 +438,8 @@ def test_equal_parameters_are_equal(task, composed):
 
 
 @pytest.mark.parametrize("name", alternatives("experiment"))
-def test_an_experiment_overrides_and_defines_no_network_of_its_own(name):
-    """What is new belongs into a group; an experiment only chooses and sets."""
+def test_what_an_experiment_sets_stands_where_the_config_has_it(name):
+    """Hydra would put it under ``experiment`` otherwise, where nothing reads it."""
     text = (CONF / "experiment" / f"{name}.yaml").read_text()
     assert text.startswith("# @package _global_\n")
 
