@@ -67,9 +67,10 @@ def test_a_run_that_ended_early_counts_as_far_as_it_came(write, ran, finished):
     assert row == ["GAN", "5.00", "200", "1"]
 
 
-def test_values_that_are_no_numbers_are_left_out(write, ran, finished):
-    (row,), _, numbers = write(ran("GAN", finished(curve=curve(1.0, "nan"))))
+def test_values_that_are_no_numbers_are_left_out_and_counted(write, ran, finished):
+    (row,), page, numbers = write(ran("GAN", finished(curve=curve(1.0, "nan", "inf"))))
     assert (len(numbers), row[1]) == (1, "1.00")
+    assert "GAN: 2 values that are no numbers are left out" in page.conditions
 
 
 def test_every_experiment_is_a_line_and_real_data_a_dashed_one(write, ran, finished, drawn, tmp_path):

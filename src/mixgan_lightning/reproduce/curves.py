@@ -22,7 +22,7 @@ from mixgan_lightning.reproduce.reproduction import (
     embedded,
     markdown_table,
 )
-from mixgan_lightning.reproduce.runs import Ran, seeds_said
+from mixgan_lightning.reproduce.runs import Outcome, Ran, seeds_said
 from mixgan_lightning.reproduce.spread import Spread
 
 Curve = dict[int, Spread]  # by images seen
@@ -57,15 +57,29 @@ class Curves(Reproduction):
         rows += [self._last(one, curve) for one, curve in curves]
         seeds = dict.fromkeys(outcome.run.seed for one in ran for outcome in one.outcomes)
         over = [f"{seeds_said(seeds)}" + ("; lines: mean, bands: ± sd" if len(seeds) > 1 else "")]
+        over += [
+            f"{one.entry.label}: {n} values that are no numbers are left out" for one in ran if (n := self._lost(one))
+        ]
         body = f"{embedded(picture, self.title)}\n\n{markdown_table(rows)}"
         return Page(body, [picture, numbers], notes, over)
 
     def _curve(self, ran: Ran) -> Curve:
         found: dict[int, list[float]] = {}
         for outcome in ran.finished:
-            for seen, value in _points(outcome.run.folder / "metrics.csv", self.value).items():
-                found.setdefault(seen, []).append(value)
+            for seen, value in self._points(outcome).items():
+                if math.isfinite(value):
+                    found.setdefault(seen, []).append(value)
         return {seen: Spread.of(found[seen]) for seen in sorted(found)}
+
+    def _lost(self, ran: Ran) -> int:
+        values = (value for outcome in ran.finished for value in self._points(outcome).values())
+        return sum(not math.isfinite(value) for value in values)
+
+    def _points(self, outcome: Outcome) -> dict[int, float]:
+        """Images seen -> value; rows without the value left out."""
+        with (outcome.run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get(self.value) and row.get(log_names.IMAGES_SEEN)]
+        return {int(float(row[log_names.IMAGES_SEEN])): float(row[self.value]) for row in rows}
 
     def _last(self, ran: Ran, curve: Curve) -> list[str]:
         if not curve:
@@ -102,14 +116,6 @@ def _draw_curve(axes: Axes, label: str, curve: Curve, color: str) -> None:
     axes.plot(x, means, color=color, label=label, marker="." if len(x) < 50 else "")
     low, high = ([m + sign * sd for m, sd in zip(means, sds, strict=True)] for sign in (-1, 1))
     axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-
-
-def _points(metrics: Path, name: str) -> dict[int, float]:
-    """Images seen -> value, of one run; rows without the value left out, and values that are no numbers."""
-    with metrics.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get(name) and row.get(log_names.IMAGES_SEEN)]
-    found = {int(float(row[log_names.IMAGES_SEEN])): float(row[name]) for row in rows}
-    return {seen: value for seen, value in found.items() if math.isfinite(value)}
 
 
 def _write_numbers(path: Path, curves: Sequence[tuple[Ran, Curve]]) -> None:
