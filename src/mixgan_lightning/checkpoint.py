@@ -28,9 +28,9 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises anything
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(
-            f"{path} cannot be read as a checkpoint of tensors and plain values (damaged, or holding code): {first}"
+        raise CheckpointError(  # not torch's words, which advise to run what it holds
+            f"{path} cannot be read as a checkpoint of tensors and plain values: it is damaged, of another kind, or "
+            f"holds code ({type(error).__name__})"
         ) from error
     missing = [key for key in ENTRIES if not isinstance(checkpoint, dict) or key not in checkpoint]
     if missing:

@@ -68,17 +68,19 @@ def scatter(groups: Sequence[Tensor], limit: float | None = None) -> Picture:
     return _rendered(figure)
 
 
-def panels(pictures: Sequence[tuple[str, Picture]], columns: int = 4) -> Picture:
-    """Titled pictures side by side: the layout of the paper's Figure 2."""
+def panels(pictures: Sequence[tuple[str, Picture]], columns: int = 4, title: str = "") -> Picture:
+    """Titled pictures side by side: the layout of the paper's Figure 2; a title above all."""
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
     figure = Figure(figsize=(3 * columns, 3.3 * rows), dpi=110, layout="constrained")
     every = figure.subplots(rows, columns, squeeze=False).flat
     for axes in every:
         axes.axis("off")
-    for axes, (title, picture) in zip(figure.axes, pictures, strict=False):
+    for axes, (name, picture) in zip(figure.axes, pictures, strict=False):
         axes.imshow(picture, interpolation="nearest")
-        axes.set_title(title, fontsize=10)
+        axes.set_title(name, fontsize=10)
+    figure.suptitle(title)
+    figure.get_layout_engine().set(hspace=0.05)  # type: ignore[union-attr]  # "constrained", above
     return _rendered(figure)
 
 

@@ -41,7 +41,7 @@ def test_keys_of_the_groups_that_were_chosen_are_suggested(tiny_train, one_line)
         ("data=gaussian_ring", "did you mean 'gaussians_ring'?"),
         ("logger=wanbd", "did you mean 'wandb'? (available: csv, default, wandb)"),
         ("data=", "data=: there is no such data (available: c"),
-        ("experiment=papper", "experiment=papper: there is no such experiment; did you mean 'paper'?"),
+        ("experiment=ring/mix6", "experiment=ring/mix6: there is no such experiment; did you mean 'ring/mix5'?"),
         ("experiment=ring/mix6", "experiment=ring/mix6: there is no such experiment; did you mean 'ring/mix"),
     ],
 )
@@ -56,8 +56,8 @@ def test_a_misspelt_alternative_is_answered_with_the_nearest_and_all(argument, m
     [
         ("ring", "ring/mix5, ring/mix5_full, ", "grid/"),  # what the folder holds
         ("ring/mix6", "ring/mix5, ring/mix5_full, ", "grid/"),  # what lies beside it
-        ("papper", "grid/…, paper, paper/…, ring/…", "mix5"),  # with folders, of which there are many in each
-        ("rign/mix5", "grid/…, paper, paper/…, ring/…", "mix3"),
+        ("papper", "grid/…, paper/…, ring/…", "mix5"),  # with folders, of which there are many in each
+        ("rign/mix5", "grid/…, paper/…, ring/…", "mix3"),
     ],
 )
 def test_experiments_are_listed_from_the_folder_that_was_asked_for(asked, some, others, tiny_train, one_line):

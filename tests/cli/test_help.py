@@ -12,7 +12,9 @@ from mixgan_lightning.cli.reproduce import hydra_words
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
 GROUPS = sorted(
-    folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("hydra", "__pycache__")
+    folder.relative_to(CONF).as_posix()
+    for folder in CONF.rglob("*")
+    if any(folder.glob("*.yaml")) and "hydra" not in folder.parts
 )
 
 

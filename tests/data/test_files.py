@@ -32,7 +32,7 @@ class Published(FilesDataModule):
         return [f"https://example.org/{name}"]
 
     def load(self):
-        self.need("a.bin")
+        self.prepare_data()
         with self.opened("a.bin") as file:
             assert file.read() == CONTENTS
         return (torch.zeros(64, 2),), (torch.zeros(4, 2),)

@@ -55,7 +55,7 @@ def test_the_page_says_what_is_missing_and_how_it_was_measured(plain, ran, finis
     assert (tmp_path / "new" / "table.1.md").read_text() == (
         "# Table\n\n1 finished\n\n"
         "- GAN: not run: no data (seed 2)\n- its own note\n\n"
-        "- its condition\n- `the command`\n"
+        "- mean ± sd over seeds 1, 2; scored from 360 samples; trained on cpu\n- its condition\n- `the command`\n"
     )
 
 

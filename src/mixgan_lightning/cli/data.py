@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 
+from mixgan_lightning.data.files import FilesDataModule
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.gan_factory import imported
 
@@ -16,6 +17,7 @@ def datamodule_of(config: Any) -> pl.LightningDataModule | None:
 
     Raises:
         ConfigurationError: for a ``_target_`` that leads nowhere, or to something else.
+        DataError: for files of ours that are missing.
     """
     if config is None:
         return None
@@ -28,4 +30,6 @@ def datamodule_of(config: Any) -> pl.LightningDataModule | None:
             + (" of the package `lightning`" if kind.__mro__[-2].__module__.startswith("lightning") else "")
             + "; derive it from pytorch_lightning's (a GAN with a train_dataloader of its own: data=none)"
         )
+    if isinstance(found, FilesDataModule):
+        found.prepare_data()  # what is missing is said first, before networks and what measures them
     return found

@@ -63,7 +63,7 @@ def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
         config.ckpt_path, device, make_gan=plain(config.make_gan), weights=config.weights
     )
     weights = checkpoint.choose(checkpoint.read(config.ckpt_path), config.weights)[1]
-    quality, datamodule = _quality(config, config.n), _data(config)
+    datamodule, quality = _data(config), _quality(config, config.n)
     drawn, real = tuple(model.sample(1, seed=0)[0].shape[1:]), _sample_shape(datamodule, model.gan.images)
     if drawn != real:
         raise ConfigurationError(

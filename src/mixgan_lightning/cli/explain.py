@@ -38,7 +38,7 @@ def explain(error: BaseException, config_name: str, words: Sequence[str] | None 
         return _missing_config(error, words)
     unknown = re.match(r"Could not override '(?P<key>[^']+)'", str(error))
     if isinstance(error, ConfigCompositionException) and unknown:
-        return _unknown_key(unknown["key"], _valid_keys(config_name, words))
+        return _unknown_key(unknown["key"], config_name, words)
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
     if isinstance(error, MissingMandatoryValue):
@@ -100,8 +100,12 @@ def _unreadable(word: str) -> str:
     return f"cannot read {word!r}; a value with spaces, commas, = or accents is quoted twice: '{key}=\"{value}\"'"
 
 
-def _unknown_key(key: str, valid: list[str]) -> str:
-    return f"there is no option {key!r}{_nearest(key, valid)} (--help lists all; to add a new key: +{key}=…)"
+def _unknown_key(key: str, config_name: str, words: Sequence[str]) -> str:
+    if config_name == "reproduce" and key.partition(".")[0] not in (own := _valid_keys(config_name, words)):
+        near = _nearest(key, own)
+        return f"there is no option {key!r}{near} (--help lists all; options of mixgan-train go after --: -- {key}=…)"
+    near = _nearest(key, _valid_keys(config_name, words))
+    return f"there is no option {key!r}{near} (--help lists all; to add a new key: +{key}=…)"
 
 
 def _nearest(name: str, valid: Iterable[str]) -> str:

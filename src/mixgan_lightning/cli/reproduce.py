@@ -70,7 +70,7 @@ def reproduce(config: DictConfig) -> None:
     print(f"\n{page.markdown(reproduction.title)}")
     print(f"written to {', '.join(map(str, page.files))}")
     if page.notes:
-        raise MixGANError(f"not complete; {page.files[0]} says why")
+        raise MixGANError(f"not complete; {page.files[0]} says why; options of mixgan-train that it names go after --")
 
 
 def _seeds(given: Any) -> list[int]:

@@ -69,7 +69,7 @@ class CelebADataModule(FilesDataModule):
 
     def load(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Training and test faces, uint8, mapped into memory."""
-        self.need(IMAGES, PARTITION)
+        self.prepare_data()
         train, held_out = self._parts()
         names, archive = [*train, *held_out], self.path(IMAGES).stat()
         depends_on = CROP, names, self.hashes[IMAGES], archive.st_size, archive.st_mtime_ns

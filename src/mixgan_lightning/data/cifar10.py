@@ -64,10 +64,15 @@ class CIFAR10DataModule(FilesDataModule):
     def urls(self, name: str) -> list[str]:
         return [CIFAR10.url]
 
+    def required(self) -> list[str]:
+        """The extracted batches where they all lie, else the archive."""
+        batches = [*TRAIN, *TEST]
+        return batches if all(self.path(name).is_file() for name in batches) else [CIFAR10.filename]
+
     def load(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Training and test images, uint8, with their labels."""
-        extracted = all(self.path(name).is_file() for name in [*TRAIN, *TEST])
-        batches = self._extracted() if extracted else self._archived()
+        self.prepare_data()
+        batches = self._archived() if CIFAR10.filename in self.required() else self._extracted()
         return tuple(torch.cat(parts) for parts in zip(*map(batches.__getitem__, TRAIN), strict=True)), batches[TEST[0]]
 
     def _extracted(self) -> dict[str, tuple[Tensor, Tensor]]:
@@ -78,7 +83,6 @@ class CIFAR10DataModule(FilesDataModule):
         return batches
 
     def _archived(self) -> dict[str, tuple[Tensor, Tensor]]:
-        self.need(CIFAR10.filename)
         batches = {}
         with self.opened(CIFAR10.filename) as file, tarfile.open(fileobj=file, mode="r:gz") as archive:
             for member in archive:  # in their order: going back would decompress all again

@@ -62,7 +62,7 @@ def verified(path: Path, expected: str | None) -> BinaryIO:
 class FilesDataModule(TensorDataModule):
     """Data in published files, each of which is verified before anything in it is interpreted.
 
-    Override `load`, read the files by `opened`, and set `title`, `official`, `path` and `urls`.
+    Override `load`, read the files by `opened` after `prepare_data`, and set `title`, `official`, `path` and `urls`.
 
     Args:
         root: folder in which the files lie as torchvision lays them.
@@ -100,9 +100,17 @@ class FilesDataModule(TensorDataModule):
         """Download a file into a folder, under its name; any exception says that it failed."""
         download_url(url, folder, name)
 
-    def need(self, *names: str) -> None:
-        """See that these files are there, fetching what is missing where that is asked for."""
-        missing = [name for name in names if not self.path(name).is_file()]
+    def required(self) -> Sequence[str]:
+        """The names of the files that are read: all."""
+        return list(self.official)
+
+    def prepare_data(self) -> None:
+        """See that the files are there, fetching what is missing where that is asked for.
+
+        Raises:
+            DataError: for a file that is missing, or cannot be downloaded.
+        """
+        missing = [name for name in self.required() if not self.path(name).is_file()]
         if missing and not self.download:
             places = ", ".join(str(self.path(name)) for name in missing)
             raise DataError(

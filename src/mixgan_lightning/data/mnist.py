@@ -63,7 +63,7 @@ class MNISTDataModule(FilesDataModule):
 
     def load(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Training and test images, uint8, with their labels."""
-        self.need(*self.official)
+        self.prepare_data()
         return self._part("train"), self._part("t10k")
 
     def _part(self, part: str) -> tuple[Tensor, Tensor]:

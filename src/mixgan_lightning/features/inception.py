@@ -21,7 +21,7 @@ BATCH = 64  # images at a time: torch-fidelity's, and 0.4 GB of activations
 TOLERANCE = 1e-3  # beyond [-1, 1]: a rounding of tanh in 16 bits
 WHERE = (
     f"download {URL_INCEPTION_V3} where there is a network and set features.weights_path=FILE "
-    "(on the command line: callbacks.quality.features.weights_path=FILE)"
+    "(on the command line: callbacks.quality.features.weights_path=FILE; callbacks/quality=none measures nothing)"
 )
 
 

@@ -30,7 +30,12 @@ def fitted(classifier: nn.Module, images: Tensor, labels: Tensor) -> None:
         labels: (N,), integers in 0 … K − 1.
     """
     path = cache_folder() / f"encoder_v{RECIPE}_{_fingerprint(classifier, images, labels)}.pt"
-    trained_once(classifier, path, lambda: _train(classifier, images, labels))
+
+    def train() -> None:
+        print(f"training SGAN's encoder on {len(images):,} images, once; to be kept in {path}", flush=True)
+        _train(classifier, images, labels)
+
+    trained_once(classifier, path, train)
 
 
 def _fingerprint(classifier: nn.Module, images: Tensor, labels: Tensor) -> str:

@@ -22,7 +22,7 @@ from mixgan_lightning.reproduce.reproduction import (
     embedded,
     markdown_table,
 )
-from mixgan_lightning.reproduce.runs import Outcome, Ran, seeds_said
+from mixgan_lightning.reproduce.runs import Outcome, Ran
 from mixgan_lightning.reproduce.spread import Spread
 
 Curve = dict[int, Spread]  # by images seen
@@ -42,10 +42,11 @@ class Curves(Reproduction):
         self.value, self.digits = value, digits
 
     def page(self, ran: Sequence[Ran], stem: Path) -> Page:
-        """Picture, numbers, and a table of where the curves end."""
+        """Picture (lines: mean, bands: ± sd), numbers, and a table of where the curves end."""
         curves = [(one, self._curve(one)) for one in ran]
         picture, numbers = beside(stem, ".png"), beside(stem, ".csv")
-        self._draw(picture, [(one.entry.label, curve) for one, curve in curves if curve], self._real(ran))
+        if drawn := [(one.entry.label, curve) for one, curve in curves if curve]:
+            self._draw(picture, drawn, self._real(ran))
         _write_numbers(numbers, curves)
         notes = [
             f"{one.entry.label}: no {self.value} in the metrics.csv of {one.entry.experiment}"
@@ -55,13 +56,10 @@ class Curves(Reproduction):
         title = log_names.title(self.value)
         rows = [["", f"{title}, at the end", "real images seen", "seeds"]]
         rows += [self._last(one, curve) for one, curve in curves]
-        seeds = dict.fromkeys(outcome.run.seed for one in ran for outcome in one.outcomes)
-        over = [f"{seeds_said(seeds)}" + ("; lines: mean, bands: ± sd" if len(seeds) > 1 else "")]
-        over += [
-            f"{one.entry.label}: {n} values that are no numbers are left out" for one in ran if (n := self._lost(one))
-        ]
-        body = f"{embedded(picture, self.title)}\n\n{markdown_table(rows)}"
-        return Page(body, [picture, numbers], notes, over)
+        lost = [(one.entry.label, self._lost(one)) for one in ran]
+        left_out = [f"{label}: {n} values that are no numbers are left out" for label, n in lost if n]
+        shown = [embedded(picture, self.title)] if drawn else []
+        return Page("\n\n".join([*shown, markdown_table(rows)]), [picture, numbers][not drawn :], notes, left_out)
 
     def _curve(self, ran: Ran) -> Curve:
         found: dict[int, list[float]] = {}
@@ -104,8 +102,7 @@ class Curves(Reproduction):
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-        if curves or real is not None:
-            axes.legend(frameon=False)
+        axes.legend(frameon=False)
         figure.savefig(path, metadata={"Software": None})  # the same bytes whatever drew it
 
 

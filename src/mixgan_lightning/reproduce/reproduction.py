@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from mixgan_lightning.reproduce.conditions import conditions_of
 from mixgan_lightning.reproduce.entry import Entry, entries_on
 from mixgan_lightning.reproduce.runs import Ran, not_run
 
@@ -38,6 +39,7 @@ class Reproduction(ABC):
         experiments: its rows or lines, each with the arguments of `Entry`.
         data: the dataset of the paper, of which `Entry.paper` speaks; None where there is no paper.
         options: overrides of every run, before those of the command line.
+        conditions: lines that say how it is measured, beside what the runs tell.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Reproduction(ABC):
         experiments: Sequence[Mapping[str, Any]],
         data: str | None = None,
         options: Sequence[str] = (),
+        conditions: Sequence[str] = (),
     ) -> None:
-        self.title, self.data, self.options = title, data, tuple(options)
+        self.title, self.data = title, data
+        self.options, self.conditions = tuple(options), tuple(conditions)
         self.entries = [Entry(**entry) for entry in experiments]
 
     def on(self, data: str | None, experiments: Collection[str]) -> Self:
@@ -72,6 +76,7 @@ class Reproduction(ABC):
         stem.parent.mkdir(parents=True, exist_ok=True)
         page = self.page(ran, stem)
         page.notes[:0] = not_run(ran)
+        page.conditions[:0] = [conditions_of(ran), *self.conditions]
         page.conditions += conditions
         text = beside(stem, ".md")
         text.write_text(page.markdown(self.title), encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from mixgan_lightning.reproduce.conditions import conditions_of
 from mixgan_lightning.reproduce.reproduction import (
     NOT_MEASURED,
     NOT_RUN,
@@ -19,7 +20,7 @@ from mixgan_lightning.reproduce.reproduction import (
     embedded,
     markdown_table,
 )
-from mixgan_lightning.reproduce.runs import Outcome, Ran, seeds_said
+from mixgan_lightning.reproduce.runs import Outcome, Ran
 from mixgan_lightning.reproduce.spread import Spread
 from mixgan_lightning.reproduce.table_picture import write_table
 
@@ -56,11 +57,12 @@ class ResultsTable(Reproduction):
         """Table, picture, values."""
         rows = [self._head(), *map(self._row, ran), self._real_row(ran)]
         picture, values = beside(stem, ".png"), beside(stem, ".json")
-        conditions = _conditions(ran)
-        write_table(picture, rows, self.title, conditions, pale=(NOT_RUN, NOT_MEASURED, NOTHING))
+        write_table(
+            picture, rows, self.title, [conditions_of(ran), *self.conditions], pale=(NOT_RUN, NOT_MEASURED, NOTHING)
+        )
         values.write_text(json.dumps(self._values(ran), indent=1) + "\n", encoding="utf-8")
         body = f"{markdown_table(rows)}\n\n{embedded(picture, self.title)}"
-        return Page(body, [picture, values], self._unmeasured(ran), conditions)
+        return Page(body, [picture, values], self._unmeasured(ran))
 
     def _with_paper(self, cells: list[str], papers: str | None) -> list[str]:
         """The paper's number stands beside ours, where it has any."""
@@ -137,18 +139,3 @@ def _real(ran: Sequence[Ran]) -> dict[str, float]:
             for name, value in outcome.results["real"].items():
                 found.setdefault(name, []).append(value)
     return {name: mean(values) for name, values in found.items()}
-
-
-def _conditions(ran: Sequence[Ran]) -> list[str]:
-    """How it was measured."""
-    results = [outcome.results for one in ran for outcome in one.finished]
-    seeds = dict.fromkeys(outcome.run.seed for one in ran for outcome in one.outcomes)
-    over = f"mean ± sd over {seeds_said(seeds)}" if len(seeds) > 1 else seeds_said(seeds)
-    samples = sorted({found["num_samples"] for found in results})
-    scored = [f"scored from {', '.join(f'{n:,}' for n in samples)} samples"] * bool(samples)
-    devices: dict[str, list[str]] = {}
-    for one in ran:
-        for device in dict.fromkeys(outcome.results.get("device", "unknown") for outcome in one.finished):
-            devices.setdefault(device, []).append(one.entry.label)
-    on = [device if len(devices) == 1 else f"{device} ({', '.join(of)})" for device, of in devices.items()]
-    return ["; ".join([over, *scored, *([f"trained on {', '.join(on)}"] if on else [])])]

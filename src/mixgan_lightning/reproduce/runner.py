@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +56,7 @@ class Runner:
         return [found[run] for run in runs]
 
     def _train_all(self, runs: Sequence[Run]) -> dict[Run, Outcome]:
-        found = {}
+        found: dict[Run, Outcome] = {}
         with (
             _terminable(),
             ThreadPoolExecutor(self.jobs) as pool,
@@ -66,9 +66,8 @@ class Runner:
             try:
                 for future in as_completed(futures):
                     outcome, seconds = future.result()
+                    bar.write(f"{outcome.run}: {_said(outcome, seconds, found.values())}")
                     found[outcome.run] = outcome
-                    said = f"{seconds:.0f} s" if outcome.failure is None else f"not run: {outcome.failure}"
-                    bar.write(f"{outcome.run}: {said}")
                     bar.update()
             except BaseException:
                 self._stop(futures)
@@ -108,6 +107,13 @@ class Runner:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _said(outcome: Outcome, seconds: float, before: Iterable[Outcome]) -> str:
+    if outcome.failure is None:
+        return f"{seconds:.0f} s"
+    again = any(other.failure == outcome.failure for other in before)
+    return "not run: the same" if again else f"not run: {outcome.failure}"
 
 
 @contextmanager

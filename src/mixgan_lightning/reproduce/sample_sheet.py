@@ -44,7 +44,7 @@ class SampleSheet(Reproduction):
             ]
             files.append(beside(stem, f"_seed_{seed}.png"))
             panels = self._panels(of_seed)
-            pictures.write_png(files[-1], pictures.panels(panels, columns=min(3, len(panels))))
+            pictures.write_png(files[-1], pictures.panels(panels, min(3, len(panels)), self.title))
         return Page("\n\n".join(embedded(file, self.title) for file in files) or "Nothing to show.", files)
 
     def _panels(self, outcomes: Sequence[tuple[str, Outcome]]) -> list[tuple[str, pictures.Picture]]:

@@ -180,6 +180,9 @@ def _check_options(make_discriminator: object, objective: object, penalty: objec
 
 
 def _check_samples(real: Tensor, fake: Tensor) -> None:
+    for name, samples in (("real", real), ("fake", fake)):
+        if not isinstance(samples, Tensor):
+            raise DataError(f"{name}: expected a tensor of samples, (N, *shape), got {type(samples).__name__}")
     if real.ndim < 2 or real.shape[1:] != fake.shape[1:]:
         raise DataError(
             f"expected real and fake samples of one shape, (M, *shape) and (N, *shape), got {tuple(real.shape)} and "
