@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -72,7 +73,7 @@ def panels(pictures: Sequence[tuple[str, Picture]], columns: int = 4, title: str
     """Titled pictures side by side: the layout of the paper's Figure 2; a title above all."""
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    figure = Figure(figsize=(3 * columns, 3.3 * rows), dpi=110, layout="constrained")
+    figure = Figure(figsize=(3 * columns, 3.3 * rows), dpi=110, layout=ConstrainedLayoutEngine(hspace=0.05))
     every = figure.subplots(rows, columns, squeeze=False).flat
     for axes in every:
         axes.axis("off")
@@ -80,7 +81,6 @@ def panels(pictures: Sequence[tuple[str, Picture]], columns: int = 4, title: str
         axes.imshow(picture, interpolation="nearest")
         axes.set_title(name, fontsize=10)
     figure.suptitle(title)
-    figure.get_layout_engine().set(hspace=0.05)  # type: ignore[union-attr]  # "constrained", above
     return _rendered(figure)
 
 
