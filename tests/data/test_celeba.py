@@ -5,10 +5,10 @@ import zipfile
 
 import pytest
 import torch
+from refusals import refusal
 from torchvision.datasets import CelebA
 
 from mixgan_lightning.data import CelebADataModule, image_cache
-from mixgan_lightning.errors import DataError
 
 ARCHIVE, PARTITION = "img_align_celeba.zip", "list_eval_partition.txt"
 
@@ -18,13 +18,6 @@ def copied(tiny_celeba, tmp_path):
     """A copy of the files, to be changed, and where they lie."""
     shutil.copytree(tiny_celeba.root, tmp_path / "data")
     return tmp_path / "data" / "celeba"
-
-
-def refusal(data):
-    with pytest.raises(DataError) as refused:
-        data.setup()
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
 
 
 def unverified(folder):

@@ -10,10 +10,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import tiny_data
 import torch
+from refusals import refusal
 from torchvision.datasets import CIFAR10
 
 from mixgan_lightning.data import CIFAR10DataModule
-from mixgan_lightning.errors import DataError
 
 ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
@@ -43,13 +43,6 @@ def payload(marker):
     pickle.loads(contents)
     marker.rmdir()  # it works
     return contents
-
-
-def refusal(data):
-    with pytest.raises(DataError) as refused:
-        data.setup()
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
 
 
 def archived(root, files):

@@ -4,10 +4,10 @@ import shutil
 import pytest
 import tiny_data
 import torch
+from refusals import refusal
 from torchvision.datasets import MNIST
 
 from mixgan_lightning.data import MNISTDataModule
-from mixgan_lightning.errors import DataError
 
 FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
@@ -17,13 +17,6 @@ def copied(tiny_mnist, tmp_path):
     """A copy of the files, to be changed, and where they lie."""
     shutil.copytree(tiny_mnist.root, tmp_path, dirs_exist_ok=True)
     return tmp_path / "MNIST" / "raw"
-
-
-def refusal(data):
-    with pytest.raises(DataError) as refused:
-        data.setup()
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
 
 
 def unverified(folder):

@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 import tiny_data
+from refusals import refusal
 
 from mixgan_lightning.data import CelebADataModule, CIFAR10DataModule, MNISTDataModule
-from mixgan_lightning.errors import ConfigurationError, DataError
+from mixgan_lightning.errors import ConfigurationError
 
 MNIST = [f"MNIST/raw/{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 CELEBA = ["celeba/img_align_celeba.zip", "celeba/list_eval_partition.txt"]
@@ -25,13 +26,6 @@ def one_file(request, tmp_path):
     shutil.copytree(tiny.root, tmp_path / "data")
     path = tmp_path / "data" / file
     return path, kind(tmp_path / "data", hashes=tiny.hashes), tiny.hashes[path.name]
-
-
-def refusal(data):
-    with pytest.raises(DataError) as refused:
-        data.setup()
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
 
 
 def test_a_missing_file_is_said_with_where_it_should_lie_and_how_to_get_it(one_file):
