@@ -3,7 +3,7 @@ import json
 import pytest
 from PIL import Image
 
-from mixgan_lightning.reproduce import ResultsTable
+from mixgan_lightning.reproduce import ResultsTable, results_table
 
 SCORE, MODES = "quality/inception_score/mean", "quality/modes"
 COLUMNS = {SCORE: {"heading": "score", "digits": 2}, MODES: {"heading": "modes", "digits": 0}}
@@ -118,3 +118,33 @@ def test_the_picture_lies_beside_the_page_and_is_shown_there(write, ran, finishe
     _, page, _ = write(ran("GAN", *three(finished, "a")))
     assert "![Table](<table.png>)" in page.body
     assert Image.open(tmp_path / "table.png").width > 500
+
+
+@pytest.fixture
+def costs(monkeypatch):
+    """What is drawn over the seconds."""
+    drawn = []
+    monkeypatch.setattr(results_table, "write_costs", lambda *given: drawn.append(given))
+    return drawn
+
+
+def test_the_first_value_is_drawn_over_the_median_seconds_with_real_data(write, ran, finished, failed, costs, tmp_path):
+    rows = [ran(label, *three(finished, label, cpu_seconds=s)) for label, s in (("GAN", 10.0), ("**MIX+**", 30.0))]
+    write(*rows, ran("not run", failed("c")))
+    ((path, drawn, _, heading, real),) = costs
+    assert path == tmp_path / "table_by_seconds.png"
+    assert [(cost.label, cost.seconds, cost.value.mean) for cost in drawn] == [("GAN", 10, 8), ("**MIX+**", 30, 8)]
+    assert (heading, real) == ("score", 9.5)
+
+
+def test_one_row_is_not_drawn_over_the_seconds(write, ran, finished, failed, costs):
+    _, page, _ = write(ran("GAN", *three(finished, "a")), ran("MIX+", failed("b")))
+    assert not costs
+    assert "by_seconds" not in page.body
+
+
+def test_the_picture_over_the_seconds_is_shown_on_the_page(write, ran, finished, tmp_path):
+    _, page, _ = write(ran("GAN", *three(finished, "a")), ran("**MIX+**", *three(finished, "b", [7.5])))
+    assert "![Table](<table_by_seconds.png>)" in page.body
+    assert tmp_path / "table_by_seconds.png" in page.files
+    assert Image.open(tmp_path / "table_by_seconds.png").width > 800

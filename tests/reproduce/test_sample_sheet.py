@@ -46,9 +46,9 @@ def panels(monkeypatch, tmp_path):
     drawn = []
     whole = pictures.panels
 
-    def watch(given, columns):
+    def watch(given, columns, title):
         drawn.append(dict(given))
-        return whole(given, columns)
+        return whole(given, columns, title)
 
     def make(*ran, side=3):
         monkeypatch.setattr(pictures, "panels", watch)

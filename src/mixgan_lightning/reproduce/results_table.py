@@ -10,6 +10,7 @@ from statistics import mean, median
 from typing import Any
 
 from mixgan_lightning.reproduce.conditions import conditions_of
+from mixgan_lightning.reproduce.cost_picture import Cost, write_costs
 from mixgan_lightning.reproduce.reproduction import (
     NOT_MEASURED,
     NOT_RUN,
@@ -36,7 +37,7 @@ class Column:
 
 
 class ResultsTable(Reproduction):
-    """Writes stem.md, stem.png, and stem.json with the values of every run.
+    """Writes stem.md, stem.png, stem_by_seconds.png, and stem.json with the values of every run.
 
     Seconds are medians: one run that shared the machine would distort a mean.
 
@@ -61,8 +62,22 @@ class ResultsTable(Reproduction):
             picture, rows, self.title, [conditions_of(ran), *self.conditions], pale=(NOT_RUN, NOT_MEASURED, NOTHING)
         )
         values.write_text(json.dumps(self._values(ran), indent=1) + "\n", encoding="utf-8")
-        body = f"{markdown_table(rows)}\n\n{embedded(picture, self.title)}"
-        return Page(body, [picture, values], self._unmeasured(ran))
+        pictures = [picture, *self._draw_costs(ran, beside(stem, "_by_seconds.png"))]
+        body = "\n\n".join([markdown_table(rows), *(embedded(drawn, self.title) for drawn in pictures)])
+        return Page(body, [*pictures, values], self._unmeasured(ran))
+
+    def _draw_costs(self, ran: Sequence[Ran], path: Path) -> list[Path]:
+        """The first value over the seconds; nothing to see with fewer than two rows."""
+        name, column = next(iter(self.columns.items()))
+        costs = [
+            Cost(one.entry.label, median(times), Spread.of(values))
+            for one in ran
+            if (values := _measured(one.finished, name)) and (times := _times(one.finished, "cpu_seconds"))
+        ]
+        if len(costs) < 2:
+            return []
+        write_costs(path, costs, self.title, column.heading, _real(ran).get(name))
+        return [path]
 
     def _with_paper(self, cells: list[str], papers: str | None) -> list[str]:
         """The paper's number stands beside ours, where it has any."""
@@ -127,8 +142,12 @@ def _measured(finished: Sequence[Outcome], name: str) -> list[float]:
 
 
 def _median(finished: Sequence[Outcome], name: str) -> str:
-    found = [outcome.results[name] for outcome in finished if name in outcome.results]
+    found = _times(finished, name)
     return f"{median(found):.0f}" if found else NOTHING
+
+
+def _times(finished: Sequence[Outcome], name: str) -> list[float]:
+    return [outcome.results[name] for outcome in finished if name in outcome.results]
 
 
 def _real(ran: Sequence[Ran]) -> dict[str, float]:
