@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -37,15 +36,16 @@ def write_costs(path: Path, costs: Sequence[Cost], title: str, heading: str, rea
     figure = Figure(figsize=(9, 4.2), dpi=160, layout="constrained")
     axes = figure.subplots()
     for i, cost in enumerate(costs):
-        bold, color = cost.label.startswith("**"), f"C{i % 10}"
-        style: dict[str, Any] = {
-            "marker": MARKS[i % len(MARKS)],
-            "color": color,
-            "markerfacecolor": color if bold else "white",
-        }
-        label = cost.label.replace("**", "")
+        color, bold = f"C{i % 10}", cost.label.startswith("**")
         axes.errorbar(
-            cost.seconds, cost.value.mean, cost.value.sd, fmt=MARKS[i % len(MARKS)], capsize=2, label=label, **style
+            cost.seconds,
+            cost.value.mean,
+            cost.value.sd,
+            fmt=MARKS[i % len(MARKS)],
+            color=color,
+            markerfacecolor=color if bold else "white",
+            capsize=2,
+            label=cost.label.replace("**", ""),
         )
     if real is not None:
         axes.axhline(real, color="0.4", linestyle="--", linewidth=1, label="real data")
