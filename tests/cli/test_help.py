@@ -55,7 +55,7 @@ def test_help_lists_every_option(train_help):
 def test_help_fits_into_100_columns_and_shows_examples(command, request):
     ran = request.getfixturevalue(command.replace("-", "_"))("--help")
     assert ran.code == 0
-    many = ("experiment/", "gan: ", "data: ")  # alternatives, as many as there are
+    many = ("experiment/", "reproduction: ", "gan: ", "data: ")  # alternatives, as many as there are
     lines = [line for line in ran.out.splitlines() if not line.startswith(many)]
     assert max(map(len, lines)) <= 100
     assert ran.out.startswith(command)

@@ -75,6 +75,16 @@ def test_a_table_of_ones_own_rows_is_trained_written_and_kept(mixgan_reproduce, 
     assert page in again.out
 
 
+def test_rows_of_one_experiment_differ_by_their_options(mixgan_reproduce, tmp_path):
+    rows = '{experiment:ring/mix5,label:two,options:["mixture.size=2"]},{experiment:ring/mix5,label:five}'
+    ran = mixgan_reproduce("ring", "seeds=[1]", f"reproduction.experiments=[{rows}]", "--", *TINY)
+    assert (ran.code, ran.err) == (0, "")
+    folder = tmp_path / "reproduced" / "ring" / "ring"
+    sizes = {path.name: json.loads((path / "seed_1" / "results.json").read_text())["size"] for path in folder.iterdir()}
+    assert sizes == {"mix5,mixture.size=2": 2, "mix5": 5}
+    assert "ring/mix5,mixture.size=2, seed 1: " in ran.out
+
+
 @pytest.mark.usefixtures("fake_training")
 def test_what_cannot_be_run_is_a_cell_without_a_number_and_exit_status_1(mixgan_reproduce, one_line, tmp_path):
     ran = mixgan_reproduce("table1", "data=digits", "seeds=[1,2]")

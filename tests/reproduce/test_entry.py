@@ -19,6 +19,11 @@ def test_on_other_data_the_experiments_are_those_of_its_folder_and_all_else_stay
     assert found == [Entry("paper/digits/table", "GAN", "1.0"), Entry("paper/digits/mix_table", "MIX+", "2.0")]
 
 
+def test_options_stay_with_the_entry_on_other_data():
+    (found,) = entries_on("digits", [Entry("paper/table", "GAN", options=["a=1"])], "cifar10", EXPERIMENTS)
+    assert (found.experiment, found.options) == ("paper/digits/table", ("a=1",))
+
+
 @pytest.mark.parametrize("data", ["faces", "moons", "mnist"])  # not all of them; another folder's; none
 def test_data_without_all_the_experiments_are_refused_and_those_with_them_named(data):
     with pytest.raises(ConfigurationError, match=rf"data={data}: .*\(available: cifar10, digits\)"):

@@ -57,10 +57,11 @@ def reproduce(config: DictConfig) -> None:
     reproduction = papers.on(data, alternatives("experiment"))
     stem = f"{name}_{data}" if data else name
     out = Path(config.out or f"reproduced/{stem}")
-    options = (f"threads={config.threads}", *papers.options, *overrides)
+    common = (f"threads={config.threads}", *papers.options)
     rows = [
-        [Run(entry.experiment, seed, out / entry.experiment / f"seed_{seed}", options) for seed in seeds]
+        [Run(entry.experiment, seed, out / entry.name / f"seed_{seed}", options, entry.name) for seed in seeds]
         for entry in reproduction.entries
+        for options in [(*common, *entry.options, *overrides)]
     ]
     _check([row[0] for row in rows])
     found = runner.run([run for of_seed in zip(*rows, strict=True) for run in of_seed])  # all entries, seed by seed

@@ -49,7 +49,7 @@ class Curves(Reproduction):
             self._draw(picture, drawn, self._real(ran))
         _write_numbers(numbers, curves)
         notes = [
-            f"{one.entry.label}: no {self.value} in the metrics.csv of {one.entry.experiment}"
+            f"{one.entry.label}: no {self.value} in the metrics.csv of {one.entry.name}"
             for one, curve in curves
             if one.finished and not curve
         ]
@@ -122,4 +122,4 @@ def _write_numbers(path: Path, curves: Sequence[tuple[Ran, Curve]]) -> None:
         for ran, curve in curves:
             for seen, spread in curve.items():
                 sd = "" if spread.sd is None else spread.sd
-                writer.writerow([ran.entry.experiment, seen, spread.mean, sd, spread.n])
+                writer.writerow([ran.entry.name, seen, spread.mean, sd, spread.n])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,11 +11,29 @@ from mixgan_lightning.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Entry:
-    """An experiment, and what it is called; ``paper``: the number that the paper gives for it, as printed there."""
+    """An experiment, and what it is called.
+
+    ``paper``: the number that the paper gives for it, as printed there. ``options``: overrides that make it another
+    one, so that a table compares values of an option without a file for each.
+    """
 
     experiment: str  # of conf/experiment/
     label: str
     paper: str | None = None
+    options: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", tuple(self.options))  # whatever kind of list a config gives
+
+    @property
+    def name(self) -> str:
+        """The experiment with its options; also the folder of its runs.
+
+        Example:
+            >>> Entry("ring/mix5", "MIX+", options=["mixture.size=7", "gan.betas=[0, 0.9]"]).name
+            'ring/mix5,mixture.size=7,gan.betas=0_0.9'
+        """
+        return ",".join([self.experiment, *(re.sub(r"[^\w.=+-]+", "_", word).strip("_") for word in self.options)])
 
     def on(self, data: str) -> Entry:
         """The same on other data: ``paper/NAME`` becomes ``paper/DATA/NAME``.

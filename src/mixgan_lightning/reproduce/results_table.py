@@ -107,7 +107,7 @@ class ResultsTable(Reproduction):
     def _unmeasured(self, ran: Sequence[Ran]) -> list[str]:
         """A line for each value that finished runs lack."""
         return [
-            f"{one.entry.label}: {NOT_MEASURED}: no {name} in the results of {one.entry.experiment}"
+            f"{one.entry.label}: {NOT_MEASURED}: no {name} in the results of {one.entry.name}"
             for one in ran
             for name in self.columns
             if one.finished and len(_measured(one.finished, name)) < len(one.finished)

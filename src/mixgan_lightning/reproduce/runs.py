@@ -26,9 +26,10 @@ class Run:
     seed: int
     folder: Path
     options: tuple[str, ...] = ()  # overrides, those of the command line last
+    name: str = ""  # in messages; else the experiment's
 
     def __str__(self) -> str:
-        return f"{self.experiment}, seed {self.seed}"
+        return f"{self.name or self.experiment}, seed {self.seed}"
 
     @property
     def words(self) -> list[str]:
