@@ -31,7 +31,7 @@ class Entry:
 
         Example:
             >>> Entry("ring/mix5", "MIX+", options=["mixture.size=7", "gan.betas=[0, 0.9]"]).name
-            'ring/mix5,mixture.size=7,gan.betas=0_0.9'
+            'ring/mix5,mixture.size=7,gan.betas=_0_0.9'
         """
         return ",".join([self.experiment, *(re.sub(r"[^\w.=+-]+", "_", word).strip("_") for word in self.options)])
 
