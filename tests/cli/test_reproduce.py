@@ -114,6 +114,7 @@ def fake_training(tmp_path, monkeypatch):
         ("table1 data=moons", "data=moons: there are no such experiments on these data (available: "),
         ("ring data=digits", "data=digits: these experiments name their data themselves; leave it out"),
         ("ring seed=1", "there is no option 'seed'; did you mean 'seeds'?"),
+        ("table1 data.download=true", "options of mixgan-train go after --: -- data.download=…"),
         ("ring seeds=3", "seeds: expected a list of different whole numbers, as seeds=[1,2,3], got 3"),
         ("ring seeds=[1,1]", "seeds: expected a list of different whole numbers"),
         ("ring seeds=[]", "seeds: expected a list of different whole numbers"),

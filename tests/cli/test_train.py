@@ -368,6 +368,21 @@ def test_the_published_protocol_without_its_weights_is_refused_at_once_before_tr
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+@pytest.mark.parametrize("data", ["mnist", "cifar10", "celeba"])
+def test_data_that_are_missing_are_said_before_weights_that_are_missing_too(
+    data, no_network, tiny_train, one_line, tmp_path
+):
+    line = one_line(tiny_train(f"data={data}", f"data.root={tmp_path}/empty"))
+    assert f"is missing: expected {tmp_path}/empty/" in line
+
+
+@pytest.mark.parametrize("data", ["digits", "gaussians_ring"])
+def test_without_measurements_there_is_no_objective(data, tiny_train, tmp_path):
+    ran = tiny_train(f"data={data}", "callbacks/quality=none", "mixture.size=2")
+    assert (ran.code, ran.err) == (0, "")
+    assert results(tmp_path / "run")["mixture"] == {}
+
+
 # ---------------------------------------------------------------------------------------- sweeps, configs of one's own
 
 

@@ -36,7 +36,7 @@ class Stopwatch(pl.Callback):
     Example:
         >>> from mixgan_lightning.callbacks import Stopwatch
         >>> stopwatch = Stopwatch()
-        >>> trainer = pl.Trainer(callbacks=[stopwatch], logger=False, barebones=False)
+        >>> trainer = pl.Trainer(callbacks=[stopwatch], logger=False)
         >>> stopwatch.taken.seconds
         0.0
     """

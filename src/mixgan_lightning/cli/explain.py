@@ -101,11 +101,9 @@ def _unreadable(word: str) -> str:
 
 
 def _unknown_key(key: str, config_name: str, words: Sequence[str]) -> str:
-    if config_name == "reproduce" and key.partition(".")[0] not in (own := _valid_keys(config_name, words)):
-        near = _nearest(key, own)
-        return f"there is no option {key!r}{near} (--help lists all; options of mixgan-train go after --: -- {key}=…)"
-    near = _nearest(key, _valid_keys(config_name, words))
-    return f"there is no option {key!r}{near} (--help lists all; to add a new key: +{key}=…)"
+    of_training = config_name == "reproduce" and "." in key and not key.startswith("reproduction.")
+    way = f"options of mixgan-train go after --: -- {key}=…" if of_training else f"to add a new key: +{key}=…"
+    return f"there is no option {key!r}{_nearest(key, _valid_keys(config_name, words))} (--help lists all; {way})"
 
 
 def _nearest(name: str, valid: Iterable[str]) -> str:

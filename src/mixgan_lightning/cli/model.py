@@ -30,7 +30,6 @@ def _check_labels(gan: DictConfig) -> None:
     for part in (part for part in parts if "num_classes" in part.keys()):  # noqa: SIM118  # `in part` resolves it
         if OmegaConf.is_interpolation(part, "num_classes") and part.num_classes is None:
             raise ConfigurationError(
-                "this GAN is conditional, and the data have no labels (num_classes=null); choose labelled data "
-                "(of a folder: data.num_classes=…), or a "
-                "GAN without labels: gan=dcgan for cdcgan and sgan, gan=sngan for csngan"
+                "this GAN is conditional, and the data have no labels (num_classes=null); choose labelled data (of a "
+                "folder: data.num_classes=…), or a GAN without labels: dcgan for cdcgan and sgan, sngan for csngan"
             )
