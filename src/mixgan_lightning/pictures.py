@@ -73,9 +73,8 @@ def panels(pictures: Sequence[tuple[str, Picture]], columns: int = 4, title: str
     """Titled pictures side by side: the layout of the paper's Figure 2; a title above all."""
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    figure = Figure(
-        figsize=(3 * columns, 3.4 * rows + 0.3 * bool(title)), dpi=110, layout=ConstrainedLayoutEngine(hspace=0.05)
-    )
+    size = 3 * columns, 3.3 * rows + 0.5 * bool(title)  # inches
+    figure = Figure(size, dpi=110, layout=ConstrainedLayoutEngine(hspace=0.05))
     every = figure.subplots(rows, columns, squeeze=False).flat
     for axes in every:
         axes.axis("off")
