@@ -27,7 +27,7 @@ BAD = [
     ("gan.latent_dim=0", "expected layers at least 1 wide"),
     ("gan=dcgan data=gaussians_ring", "expected sample_shape (C, S, S) with 8 <= S <= 128, got (2,)"),
     ("gan=dcgan data.image_size=7", "expected sample_shape (C, S, S) with 8 <= S <= 128, got (1, 7, 7)"),
-    ("gan=cdcgan data=gaussians_ring", "expected sample_shape (C, S, S) with 8 <= S <= 128, got (2,)"),
+    ("gan=dcgan data=gaussians_ring", "expected sample_shape (C, S, S) with 8 <= S <= 128, got (2,)"),
     ("seed=-1", "seed: expected a whole number in 0 … 4294967295, got -1"),
     ("seed=first", "seed: expected a whole number in 0 … 4294967295, got 'first'"),
     ("seed=1.5", "seed: expected a whole number in 0 … 4294967295, got 1.5"),
