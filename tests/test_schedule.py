@@ -3,6 +3,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch.utils._pytree import tree_leaves
 
 from mixgan_lightning import GAN, MixGANModule, mix
 from mixgan_lightning.errors import ConfigurationError
@@ -81,6 +82,10 @@ def test_a_schedule_of_the_users_own_is_taken_as_it_is():
 def test_a_schedule_comes_back_from_its_config(schedule):
     assert as_schedule(spec_of(schedule)) == schedule
     assert as_schedule(OmegaConf.create(spec_of(schedule))) == schedule
+    plain = str | int | float  # weights_only loads it
+    assert all(
+        isinstance(leaf, plain) for leaf in tree_leaves(spec_of(as_schedule(OmegaConf.create(spec_of(schedule)))))
+    )
 
 
 def test_a_module_that_came_from_a_checkpoint_can_be_saved_and_loaded_again(fit, tmp_path):

@@ -96,8 +96,7 @@ class Balance:
     furthest: int = 7
 
     def __post_init__(self) -> None:
-        levels = tuple((float(level), int(steps)) for level, steps in self.catching_up)
-        object.__setattr__(self, "catching_up", levels)  # plain and equal, from whatever kind of lists
+        object.__setattr__(self, "catching_up", tuple(map(tuple, self.catching_up)))  # equal, whatever kind of lists
 
     def discriminators_learn(self, played: Played) -> bool:
         return _known(played) >= self.least

@@ -18,7 +18,7 @@ from mixgan_lightning.cli.explain import alternatives, explain
 from mixgan_lightning.errors import ConfigurationError, MixGANError
 from mixgan_lightning.gan_factory import plain
 from mixgan_lightning.options import check_seed
-from mixgan_lightning.reproduce import Reproduction, Run, Runner
+from mixgan_lightning.reproduce import Entry, Reproduction, Run, Runner
 from mixgan_lightning.reproduce.runs import Ran, quoted
 
 
@@ -57,12 +57,12 @@ def reproduce(config: DictConfig) -> None:
     reproduction = papers.on(data, alternatives("experiment"))
     stem = f"{name}_{data}" if data else name
     out = Path(config.out or f"reproduced/{stem}")
-    common = (f"threads={config.threads}", *papers.options)
-    rows = [
-        [Run(entry.experiment, seed, out / entry.name / f"seed_{seed}", options, entry.name) for seed in seeds]
-        for entry in reproduction.entries
-        for options in [(*common, *entry.options, *overrides)]
-    ]
+
+    def row_of(entry: Entry) -> list[Run]:
+        options = (f"threads={config.threads}", *papers.options, *entry.options, *overrides)
+        return [Run(entry.experiment, seed, out / entry.name / f"seed_{seed}", options, entry.name) for seed in seeds]
+
+    rows = list(map(row_of, reproduction.entries))
     _check([row[0] for row in rows])
     found = runner.run([run for of_seed in zip(*rows, strict=True) for run in of_seed])  # all entries, seed by seed
     outcomes = {outcome.run: outcome for outcome in found}

@@ -43,7 +43,8 @@ class Curves(Reproduction):
 
     def page(self, ran: Sequence[Ran], stem: Path) -> Page:
         """Picture (lines: mean, bands: ± sd), numbers, and a table of where the curves end."""
-        curves = [(one, self._curve(one)) for one in ran]
+        points = [self._points(one) for one in ran]
+        curves = [(one, _curve(of)) for one, of in zip(ran, points, strict=True)]
         picture, numbers = beside(stem, ".png"), beside(stem, ".csv")
         if drawn := [(one.entry.label, curve) for one, curve in curves if curve]:
             self._draw(picture, drawn, self._real(ran))
@@ -56,28 +57,17 @@ class Curves(Reproduction):
         title = log_names.title(self.value)
         rows = [["", f"{title}, at the end", "real images seen", "seeds"]]
         rows += [self._last(one, curve) for one, curve in curves]
-        lost = [(one.entry.label, self._lost(one)) for one in ran]
-        left_out = [f"{label}: {n} values that are no numbers are left out" for label, n in lost if n]
+        left_out = [
+            f"{one.entry.label}: {n} values that are no numbers are left out"
+            for one, of in zip(ran, points, strict=True)
+            if (n := sum(not math.isfinite(value) for _, value in of))
+        ]
         shown = [embedded(picture, self.title)] if drawn else []
         return Page("\n\n".join([*shown, markdown_table(rows)]), [picture, numbers][not drawn :], notes, left_out)
 
-    def _curve(self, ran: Ran) -> Curve:
-        found: dict[int, list[float]] = {}
-        for outcome in ran.finished:
-            for seen, value in self._points(outcome).items():
-                if math.isfinite(value):
-                    found.setdefault(seen, []).append(value)
-        return {seen: Spread.of(found[seen]) for seen in sorted(found)}
-
-    def _lost(self, ran: Ran) -> int:
-        values = (value for outcome in ran.finished for value in self._points(outcome).values())
-        return sum(not math.isfinite(value) for value in values)
-
-    def _points(self, outcome: Outcome) -> dict[int, float]:
-        """Images seen -> value; rows without the value left out."""
-        with (outcome.run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get(self.value) and row.get(log_names.IMAGES_SEEN)]
-        return {int(float(row[log_names.IMAGES_SEEN])): float(row[self.value]) for row in rows}
+    def _points(self, ran: Ran) -> list[tuple[int, float]]:
+        """(images seen, value) of all finished runs, whatever the value."""
+        return [point for outcome in ran.finished for point in _logged(outcome, self.value).items()]
 
     def _last(self, ran: Ran, curve: Curve) -> list[str]:
         if not curve:
@@ -104,6 +94,21 @@ class Curves(Reproduction):
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
         figure.savefig(path, metadata={"Software": None})  # the same bytes whatever drew it
+
+
+def _logged(outcome: Outcome, name: str) -> dict[int, float]:
+    """Images seen -> value, of one run; rows without the value left out."""
+    with (outcome.run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get(name) and row.get(log_names.IMAGES_SEEN)]
+    return {int(float(row[log_names.IMAGES_SEEN])): float(row[name]) for row in rows}
+
+
+def _curve(points: Sequence[tuple[int, float]]) -> Curve:
+    found: dict[int, list[float]] = {}
+    for seen, value in points:
+        if math.isfinite(value):
+            found.setdefault(seen, []).append(value)
+    return {seen: Spread.of(found[seen]) for seen in sorted(found)}
 
 
 def _draw_curve(axes: Axes, label: str, curve: Curve, color: str) -> None:

@@ -76,12 +76,16 @@ class Reproduction(ABC):
         stem.parent.mkdir(parents=True, exist_ok=True)
         page = self.page(ran, stem)
         page.notes[:0] = not_run(ran)
-        page.conditions[:0] = [conditions_of(ran), *self.conditions]
+        page.conditions[:0] = self.measured(ran)
         page.conditions += conditions
         text = beside(stem, ".md")
         text.write_text(page.markdown(self.title), encoding="utf-8")
         page.files.insert(0, text)
         return page
+
+    def measured(self, ran: Sequence[Ran]) -> list[str]:
+        """How it was measured."""
+        return [conditions_of(ran), *self.conditions]
 
     @abstractmethod
     def page(self, ran: Sequence[Ran], stem: Path) -> Page:

@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from mixgan_lightning.reproduce.conditions import conditions_of
 from mixgan_lightning.reproduce.cost_picture import Cost, write_costs
 from mixgan_lightning.reproduce.reproduction import (
     NOT_MEASURED,
@@ -58,9 +57,7 @@ class ResultsTable(Reproduction):
         """Table, picture, values."""
         rows = [self._head(), *map(self._row, ran), self._real_row(ran)]
         picture, values = beside(stem, ".png"), beside(stem, ".json")
-        write_table(
-            picture, rows, self.title, [conditions_of(ran), *self.conditions], pale=(NOT_RUN, NOT_MEASURED, NOTHING)
-        )
+        write_table(picture, rows, self.title, self.measured(ran), pale=(NOT_RUN, NOT_MEASURED, NOTHING))
         values.write_text(json.dumps(self._values(ran), indent=1) + "\n", encoding="utf-8")
         pictures = [picture, *self._draw_costs(ran, beside(stem, "_by_seconds.png"))]
         body = "\n\n".join([markdown_table(rows), *(embedded(drawn, self.title) for drawn in pictures)])
