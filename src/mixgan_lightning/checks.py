@@ -87,11 +87,14 @@ def check_game(gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fa
         DataError, GANError: saying what was expected, what came, and how to mend it.
     """
     check_batch(gan, batch)
-    parts = fakes.deal(gan.images(batch), len(generators))
+    groups = fakes.groups(len(gan.images(batch)), len(generators))
     generator, discriminator = generators.components[0], discriminators.components[0]
     with evaluating(gan, generators, discriminators), own_stream(gan.like.device, seed=0):
         check_networks(gan, generator, discriminator, batch)
-    seen = ("generators", generator, min(map(len, parts))), ("discriminators", discriminator, len(gan.images(batch)))
+    seen = (
+        ("generators", generator, min(group.samples for group in groups)),
+        ("discriminators", discriminator, len(gan.images(batch))),
+    )
     warn_of_small_batchnorm(seen)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn import Parameter
 from torch.optim import LBFGS, Optimizer
@@ -163,6 +165,34 @@ def add_log_probabilities(optimizer: Optimizer, mixture: Mixture, lr: float | No
     ratio = 1.0 if lr is None or not initial_lr else lr / initial_lr
     alpha = {"params": [mixture.log_probabilities], "weight_decay": 0.0, "lr": ratio * networks["lr"]}
     optimizer.add_param_group(alpha | {"lr_ratio": ratio})
+
+
+@contextmanager
+def frozen_opponents(optimizer: Optimizer, others: Sequence[Optimizer]) -> Iterator[None]:
+    """No gradients for what other optimisers hold alone, as in Lightning's ``toggled_optimizer``."""
+    own = {id(p) for p in _held(optimizer)}
+    opponents = [p for other in others for p in _held(other) if p.requires_grad and id(p) not in own]
+    try:
+        for parameter in opponents:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in opponents:
+            parameter.requires_grad_(True)
+
+
+def _held(optimizer: Optimizer) -> Iterator[Parameter]:
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
+def spare_driver_checks() -> None:
+    """Have optimisers' steps not look for a GPU on machines without one.
+
+    Lightning sets this variable, by which torch asks NVIDIA's library, and not the runtime, whether there is a GPU;
+    Adam does so at every step, and where the library is missing it takes as long as the step of a small network.
+    """
+    if not torch.cuda.is_available():
+        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
 @contextmanager

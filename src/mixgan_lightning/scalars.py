@@ -25,8 +25,8 @@ def payoff(pairs: Pairs, w_u: Tensor, w_v: Tensor) -> dict[str, Tensor]:
     matrix = pairs.payoff()
     if matrix is None or pairs.scores is None:
         return {}
-    real = torch.cat(pairs.scores.real, dim=1).mean(-1)  # (Tv,), over the whole batch
-    fake = torch.stack([scores.mean(-1) for scores in pairs.scores.fake])
+    real = torch.cat([scores.flatten(1) for scores in pairs.scores.real], dim=1).mean(-1)  # (Tv,), over the whole batch
+    fake = torch.cat([scores.mean(-1) for scores in pairs.scores.fake], dim=1).T
     return {
         log_names.PAYOFF_VALUE: expectation(w_u, matrix, w_v),
         log_names.REAL_SCORE: (real * w_v).sum(),

@@ -128,9 +128,10 @@ def largest_difference(found, expected):
 @pytest.mark.parametrize("size", [(3, 3), (2, 3)], ids="{0[0]}x{0[1]}".format)
 @pytest.mark.parametrize("generator", GENERATORS)
 @pytest.mark.parametrize("discriminator", DISCRIMINATORS)
-def test_a_mixture_of_black_boxes_is_the_nested_loops(fit, discriminator, generator, size, fakes):
-    make = factory(discriminator, generator)
-    model = mix(make, size[0], num_discriminators=size[1], fakes=fakes, entropy_weight=LAMBDA).double()
+@pytest.mark.parametrize("evaluation", ["loop", "concat", "vectorised"])
+def test_a_mixture_of_black_boxes_is_the_nested_loops(fit, evaluation, discriminator, generator, size, fakes):
+    options = {"num_discriminators": size[1], "fakes": fakes, "evaluation": evaluation, "entropy_weight": LAMBDA}
+    model = mix(factory(discriminator, generator), size[0], **options).double()
     with torch.no_grad():  # away from uniform, so that a wrong weight shows
         model.generators.log_probabilities.copy_(torch.randn(size[0]))
         model.discriminators.log_probabilities.copy_(torch.randn(size[1]))

@@ -166,7 +166,7 @@ def largest_difference(found, expected):
     return max(float((a - b).detach().abs().max()) for a, b in zip(found, expected, strict=True))
 
 
-def play_one_batch(fit, toy, *, objective, size, fakes, penalty, batchnorm):
+def play_one_batch(fit, toy, *, objective, size, fakes, penalty, evaluation, batchnorm):
     """A model after one step of each player, the reference after the same, and the reference's gradients."""
     make = toy(
         batchnorm=batchnorm,
@@ -174,7 +174,8 @@ def play_one_batch(fit, toy, *, objective, size, fakes, penalty, batchnorm):
         penalty=PENALTIES[penalty],
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=LR),
     )
-    model = mix(make, size[0], num_discriminators=size[1], fakes=fakes, entropy_weight=LAMBDA).double()
+    options = {"num_discriminators": size[1], "fakes": fakes, "evaluation": evaluation, "entropy_weight": LAMBDA}
+    model = mix(make, size[0], **options).double()
     with torch.no_grad():  # away from uniform, so that a wrong weight shows
         model.generators.log_probabilities.copy_(torch.randn(size[0]))
         model.discriminators.log_probabilities.copy_(torch.randn(size[1]))
@@ -193,10 +194,13 @@ def play_one_batch(fit, toy, *, objective, size, fakes, penalty, batchnorm):
 @pytest.mark.parametrize("fakes", ["full", "split"])
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (2, 4), (4, 2)], ids="{0[0]}x{0[1]}".format)
 @pytest.mark.parametrize("objective", LOSSES)
-def test_one_step_of_each_player_is_the_sum_over_pairs(fit, toy, objective, size, fakes, penalty, batchnorm):
-    model, reference, (of_d, of_g) = play_one_batch(
-        fit, toy, objective=objective, size=size, fakes=fakes, penalty=penalty, batchnorm=batchnorm
-    )
+@pytest.mark.parametrize("evaluation", ["loop", "concat", "vectorised"])
+def test_one_step_of_each_player_is_the_sum_over_pairs(
+    fit, toy, evaluation, objective, size, fakes, penalty, batchnorm
+):
+    options = {"objective": objective, "fakes": fakes, "penalty": penalty, "evaluation": evaluation}
+    model, reference, (of_d, of_g) = play_one_batch(fit, toy, size=size, batchnorm=batchnorm, **options)
+    assert model.pairs.way.name == ("loop" if batchnorm and evaluation == "concat" else evaluation)
     for mixture, networks, alpha, gradients in (
         (model.discriminators, reference.D, reference.alpha_v, of_d),
         (model.generators, reference.G, reference.alpha_u, of_g),

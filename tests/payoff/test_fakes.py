@@ -6,24 +6,36 @@ from mixgan_lightning.errors import DataError
 from mixgan_lightning.payoff import FullFakes, SplitFakes
 
 
+def dealt(kind, rows, n, generators):
+    """Generator by generator."""
+    groups = kind.groups(n, generators)
+    return [(group, kind.deal(rows, group)) for group in groups]
+
+
 def test_full_gives_every_generator_everything():
-    dealt = (torch.randn(4, 2), torch.arange(4))
-    assert all(part is dealt for part in FullFakes().deal(dealt, 3))
-    assert len(FullFakes().deal(dealt, 3)) == 3
+    rows = (torch.randn(4, 2), torch.arange(4), "label", None)
+    ((group, (points, numbers, *others)),) = dealt(FullFakes(), rows, 4, 3)
+    assert group == (0, 3, 4, 0)
+    assert torch.equal(points[0], rows[0])
+    assert torch.equal(numbers[0], rows[1])
+    assert len(points) == len(numbers) == 1
+    assert others == ["label", None]
 
 
 @pytest.mark.parametrize(("n", "generators"), [(12, 3), (13, 4), (7, 3), (10, 5), (5, 1)])
 def test_split_deals_every_row_once_in_parts_that_differ_by_one(n, generators):
-    parts = SplitFakes().deal(torch.arange(n), generators)
-    assert torch.equal(torch.cat(parts), torch.arange(n))
-    sizes = list(map(len, parts))
-    assert len(sizes) == generators
-    assert max(sizes) - min(sizes) <= 1
+    parts = [row for _, part in dealt(SplitFakes(), torch.arange(n), n, generators) for row in part]
+    assert [part.tolist() for part in parts] == [part.tolist() for part in torch.arange(n).tensor_split(generators)]
+
+
+def test_the_groups_of_split_hold_neighbours_with_equally_many_samples():
+    assert SplitFakes().groups(13, 4) == [(0, 1, 4, 0), (1, 3, 3, 4)]
+    assert SplitFakes().groups(12, 4) == [(0, 4, 3, 0)]
 
 
 def test_split_keeps_the_rows_of_nested_latents_together():
     latents = {"noise": torch.arange(7), "codes": (10 * torch.arange(7), None, "label")}
-    for part in SplitFakes().deal(latents, 3):
+    for _, part in dealt(SplitFakes(), latents, 7, 3):
         assert torch.equal(10 * part["noise"], part["codes"][0])
         assert part["codes"][1:] == (None, "label")
 
@@ -33,44 +45,35 @@ def test_a_batch_too_small_to_split_is_told_with_what_would_do(n, generators):
     with pytest.raises(
         DataError, match=rf"batch of {n} .*between {generators} generators.*>= {2 * generators}.*'full'"
     ):
-        SplitFakes().deal(torch.randn(n, 2), generators)
+        SplitFakes().groups(n, generators)
 
 
 @pytest.mark.parametrize(("n", "generators"), [(10, 5), (4, 2), (2, 1)])
 def test_two_samples_each_are_enough(n, generators):
-    assert all(len(part) == 2 for part in SplitFakes().deal(torch.randn(n, 2), generators))
+    assert all(group.samples == 2 for group in SplitFakes().groups(n, generators))
 
 
-def test_batchnorm_sees_each_generators_batch_alone_in_full_and_all_as_one_in_split():
-    fakes = [torch.randn(6, 1) + shift for shift in (0.0, 10.0)]
-    for kind, batches in ((FullFakes, fakes), (SplitFakes, [torch.cat(fakes)])):
-        norm = nn.BatchNorm1d(1)
-        scores = kind().score(lambda x, norm=norm: norm(x).flatten(), fakes)
-        expected = torch.cat([(x - x.mean()) / (x.var(correction=0) + norm.eps).sqrt() for x in batches]).flatten()
-        assert torch.allclose(torch.cat(scores), expected, atol=1e-5)
-        assert [len(part) for part in scores] == [6, 6]
-        assert norm.num_batches_tracked == len(batches)
+def test_a_discriminator_sees_each_generators_batch_alone_in_full_and_all_as_one_in_split():
+    fakes = torch.arange(12.0).view(2, 3, 2)  # of two generators, three points each
+    assert torch.equal(FullFakes().forwards([fakes]), fakes)
+    assert torch.equal(SplitFakes().forwards([fakes]), fakes.view(1, 6, 2))
+    uneven = [fakes[:, :2], torch.ones(1, 1, 2)]
+    assert torch.equal(SplitFakes().forwards(uneven)[0], torch.cat([*fakes[:, :2], torch.ones(1, 2)]))
 
 
-def test_scores_come_back_to_the_generator_whose_fakes_they_are():
-    fakes = [torch.full((2 + i, 1), float(i)) for i in range(3)]
-    for kind in (FullFakes, SplitFakes):
-        for i, part in enumerate(kind().score(lambda x: x.flatten(), fakes)):
-            assert torch.equal(part, fakes[i].flatten())
+@pytest.mark.parametrize(("kind", "batches"), [(FullFakes(), 2), (SplitFakes(), 1)], ids=["full", "split"])
+def test_batchnorm_normalises_what_is_seen_as_one(kind, batches):
+    fakes = torch.randn(2, 6, 1) + torch.tensor([0.0, 10.0])[:, None, None]
+    norm = nn.BatchNorm1d(1)
+    for seen in kind.forwards([fakes]):
+        expected = (seen - seen.mean()) / (seen.var(correction=0) + norm.eps).sqrt()
+        assert torch.allclose(norm(seen), expected, atol=1e-5)
+    assert norm.num_batches_tracked == batches
 
 
-def test_penalties_see_whole_batches():
-    fakes = [torch.randn(4, 2), torch.randn(4, 2)]
-    assert FullFakes().penalised(fakes) is fakes
-    (joint,) = SplitFakes().penalised(fakes)
-    assert torch.equal(joint, torch.cat(fakes))
-
-
-def test_all_that_a_discriminator_gives_is_dealt_out_with_the_fakes():
-    fakes = [torch.full((2 + i, 1), float(i)) for i in range(3)]
-    for kind in (FullFakes, SplitFakes):
-        parts = kind().score(lambda x: {"validity": x.flatten(), "more": (10 * x, None)}, fakes)
-        for part, fake in zip(parts, fakes, strict=True):
-            assert torch.equal(part["validity"], fake.flatten())
-            assert torch.equal(part["more"][0], 10 * fake)
-            assert part["more"][1] is None
+def test_outputs_are_dealt_out_along_any_axis():
+    scores = torch.arange(14.0).view(2, 7)  # of two discriminators
+    for group, part in ((g, SplitFakes().deal(scores, g, dim=1)) for g in SplitFakes().groups(7, 3)):
+        end = group.start + group.generators * group.samples
+        assert torch.equal(part.flatten(1), scores[:, group.start : end])
+        assert part.shape == (2, group.generators, group.samples)

@@ -81,7 +81,7 @@ def test_labels_go_with_their_rows_to_both_networks(conditional_toy):
         for images, given in seen:
             assert torch.equal(given, labels)
             # the conditional generator writes the label into the first coordinate
-            assert images is batch[0] or torch.equal(images[:, 0], labels.float())
+            assert torch.equal(images, batch[0]) or torch.equal(images[:, 0], labels.float())
 
 
 def test_no_gradient_of_the_discriminators_losses_reaches_a_generator(toy):
@@ -99,7 +99,7 @@ def test_real_scores_are_computed_in_a_generators_step_only_when_asked_for(toy):
     model, batch = game(toy, Asks, 3, 2)
     scored = []
     score = model.gan.score
-    model.gan.score = lambda d, images, b: scored.append(images is batch[0]) or score(d, images, b)
+    model.gan.score = lambda d, images, b: scored.append(torch.equal(images, batch[0])) or score(d, images, b)
     for ask, times in ((False, 0), (True, 2)):  # once for each discriminator, however often asked
         model.gan.ask = ask
         scored.clear()

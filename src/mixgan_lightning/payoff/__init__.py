@@ -1,6 +1,9 @@
 """The (Tu, Tv) matrices of pair losses and payoffs of a GAN."""
 
+from mixgan_lightning.payoff.choice import Choice
+from mixgan_lightning.payoff.evaluation import Way
 from mixgan_lightning.payoff.fakes import FAKES, Fakes, FullFakes, SplitFakes
-from mixgan_lightning.payoff.pairs import Pairs, Scores, expectation
+from mixgan_lightning.payoff.hands import Scores
+from mixgan_lightning.payoff.pairs import Pairs, expectation
 
-__all__ = ["FAKES", "Fakes", "FullFakes", "Pairs", "Scores", "SplitFakes", "expectation"]
+__all__ = ["FAKES", "Choice", "Fakes", "FullFakes", "Pairs", "Scores", "SplitFakes", "Way", "expectation"]

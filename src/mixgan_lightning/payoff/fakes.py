@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from mixgan_lightning.errors import DataError
+from mixgan_lightning.payoff.trees import each
+
+
+class Group(NamedTuple):
+    """Neighbouring generators that draw equally many samples each."""
+
+    first: int
+    generators: int
+    samples: int
+    start: int  # the row where their samples begin, when all generators' stand one after another
+
+    def of(self, rows: Tensor, dim: int = 0) -> Tensor:
+        """Their part of all generators' rows, (…, N, …) -> (…, generators, samples, …)."""
+        shape = (self.generators, self.samples)
+        return rows.narrow(dim, self.start, self.generators * self.samples).unflatten(dim, shape)
 
 
 class Fakes(Protocol):
@@ -21,16 +35,22 @@ class Fakes(Protocol):
         """The fewest samples that a batch may hold."""
         ...
 
-    def deal(self, dealt: Any, generators: int) -> list[Any]:
-        """What each generator gets of some latents or a batch (any nesting of tensors)."""
+    def groups(self, n: int, generators: int) -> list[Group]:
+        """Who draws how many of n samples: all generators, in their order."""
         ...
 
-    def score(self, score: Callable[[Tensor], Any], fakes: list[Tensor]) -> list[Any]:
-        """One discriminator's outputs for each generator's fakes; the grouping that BatchNorm sees."""
+    def deal(self, rows: Any, group: Group, dim: int = 0) -> Any:
+        """A tree of tensors (N, …) as (generators, samples, …): what each generator of the group gets of it.
+
+        Where every generator gets all of it: (1, N, …). ``dim``: where N stands.
+        """
         ...
 
-    def penalised(self, fakes: list[Tensor]) -> list[Tensor]:
-        """The fake batches that a penalty is computed against, each as long as the real batch."""
+    def forwards(self, fakes: Sequence[Tensor]) -> Tensor:
+        """All groups' fakes, (generators, samples, …) each, as the batches that a discriminator sees.
+
+        (k, n, …): k forwards of n samples; BatchNorm normalises each on its own.
+        """
         ...
 
 
@@ -42,14 +62,14 @@ class FullFakes:
     def smallest_batch(self, generators: int) -> int:
         return 1
 
-    def deal(self, dealt: Any, generators: int) -> list[Any]:
-        return [dealt] * generators
+    def groups(self, n: int, generators: int) -> list[Group]:
+        return [Group(0, generators, n, 0)]
 
-    def score(self, score: Callable[[Tensor], Any], fakes: list[Tensor]) -> list[Any]:
-        return [score(fake) for fake in fakes]  # apart: BatchNorm normalises each generator's batch on its own
+    def deal(self, rows: Any, group: Group, dim: int = 0) -> Any:
+        return each(lambda leaf: leaf.unsqueeze(dim), rows)
 
-    def penalised(self, fakes: list[Tensor]) -> list[Tensor]:
-        return fakes
+    def forwards(self, fakes: Sequence[Tensor]) -> Tensor:
+        return fakes[0]  # apart: BatchNorm normalises each generator's batch on its own
 
 
 class SplitFakes:
@@ -64,30 +84,22 @@ class SplitFakes:
     def smallest_batch(self, generators: int) -> int:
         return 2 * generators
 
-    def deal(self, dealt: Any, generators: int) -> list[Any]:
-        n = next((len(leaf) for leaf in tree_leaves(dealt) if isinstance(leaf, Tensor)), 0)
+    def groups(self, n: int, generators: int) -> list[Group]:
         if n < self.smallest_batch(generators):
             raise DataError(
                 f"a batch of {n} is too small to split between {generators} generators (2 samples each at least); "
                 f"use batch_size >= {self.smallest_batch(generators)}, a smaller size, or fakes='full'"
             )
-        return _cut(dealt, lambda leaf: leaf.tensor_split(generators), generators)
+        samples, longer = divmod(n, generators)  # the first ones draw one sample more, as in tensor_split
+        groups = [Group(0, longer, samples + 1, 0), Group(longer, generators - longer, samples, longer * (samples + 1))]
+        return [group for group in groups if group.generators]
 
-    def score(self, score: Callable[[Tensor], Any], fakes: list[Tensor]) -> list[Any]:
-        outputs = score(torch.cat(fakes))  # one batch, as a plain discriminator would see it
-        return _cut(outputs, lambda leaf: leaf.split([len(fake) for fake in fakes]), len(fakes))
+    def deal(self, rows: Any, group: Group, dim: int = 0) -> Any:
+        return each(lambda leaf: group.of(leaf, dim), rows)
 
-    def penalised(self, fakes: list[Tensor]) -> list[Tensor]:
-        return [torch.cat(fakes)]
+    def forwards(self, fakes: Sequence[Tensor]) -> Tensor:
+        joint = fakes[0].flatten(0, 1) if len(fakes) == 1 else torch.cat([group.flatten(0, 1) for group in fakes])
+        return joint[None]  # one batch, as a plain discriminator would see it
 
 
 FAKES: dict[str, type[Fakes]] = {kind.name: kind for kind in (SplitFakes, FullFakes)}
-
-
-def _cut(tree: Any, cut: Callable[[Tensor], Sequence[Tensor]], parts: int) -> list[Any]:
-    """Every tensor of the tree cut into so many parts: as many trees; what is no tensor is in each."""
-    if isinstance(tree, Tensor):
-        return list(cut(tree))
-    leaves, structure = tree_flatten(tree)
-    pieces = [cut(leaf) if isinstance(leaf, Tensor) else [leaf] * parts for leaf in leaves]
-    return [tree_unflatten(list(piece), structure) for piece in zip(*pieces, strict=True)]

@@ -1,10 +1,10 @@
-"""The pair losses of a GAN: every generator against every discriminator, each network called in a plain loop."""
+"""The pair losses of a GAN: every generator against every discriminator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
+from itertools import count
 from typing import Any
 
 import torch
@@ -14,7 +14,10 @@ from mixgan_lightning import objectives
 from mixgan_lightning.errors import GANError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
-from mixgan_lightning.payoff.fakes import Fakes
+from mixgan_lightning.payoff.evaluation import Evaluation, Forwards, Way
+from mixgan_lightning.payoff.fakes import Fakes, Group
+from mixgan_lightning.payoff.hands import Hand, Hands, Scores, by_generator
+from mixgan_lightning.payoff.trees import chained, cut, part
 from mixgan_lightning.scores import adversarial, flattened, widened
 
 
@@ -26,27 +29,6 @@ def expectation(w_u: Tensor, matrix: Tensor, w_v: Tensor) -> Tensor:
     return (w_u[:, None] * matrix * w_v).sum()
 
 
-@dataclass(frozen=True)
-class Scores:
-    """The adversarial scores of the last discriminator step: ``real[i]`` beside ``fake[i]``, row by row, (Tv, n_i)."""
-
-    real: list[Tensor]
-    fake: list[Tensor]
-
-
-@dataclass(frozen=True)
-class Hands:
-    """What the generators hold in one step: for each, its latents, the part of the batch it plays, its fakes.
-
-    ``beside``: the batch that the fakes are scored with.
-    """
-
-    latents: list[Any]
-    batches: list[Any]
-    fakes: list[Tensor]
-    beside: Any
-
-
 class Pairs:
     """Pair losses of every generator against every discriminator.
 
@@ -55,50 +37,69 @@ class Pairs:
         generators: the Tu generators.
         discriminators: the Tv discriminators.
         fakes: whether each generator draws a whole batch or its part of one.
+
+    Attributes:
+        scores: adversarial scores of the last discriminator step, without their graph.
     """
 
     def __init__(self, gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fakes) -> None:
         self.gan, self.generators, self.discriminators, self.fakes = gan, generators, discriminators, fakes
+        self._evaluation = Evaluation()
         self.scores: Scores | None = None
-        self._penalised: list[Tensor] | None = None
+        self._penalised: Tensor | None = None
+
+    @property
+    def way(self) -> Way:
+        """How the networks are called; in plain loops, unless ``evaluate`` says otherwise."""
+        return self._evaluation.way
+
+    def evaluate(self, way: Way) -> None:
+        """From now on call the networks in this way, which ``Comparison`` finds to give the same as plain loops."""
+        self._evaluation.part()
+        self._evaluation = Evaluation(way)
+        for mixture in (self.generators, self.discriminators):
+            way.lay_out(mixture.components)
 
     def discriminator_losses(self, batch: Any) -> Tensor:
         """L_ij = what D_j minimises against G_i, without penalties: (Tu, Tv)."""
         with torch.no_grad():
             hands = self._deal(batch)
-        real, fake = [], []  # by discriminator: its outputs for the batch, and for each generator's fakes
-        for discriminator in self.discriminators:  # real first, as most single GANs do: BatchNorm sees this order
-            real.append(self._score(discriminator, self.gan.images(batch), batch))
-            fake.append(self._score_fakes(discriminator, hands))
-        scores = Scores(self._real_parts(real), _by_generator(fake))
-        self.scores = Scores([s.detach() for s in scores.real], [s.detach() for s in scores.fake])
-        self._penalised = self.fakes.penalised(hands.fakes)
-        dealt = cache(lambda j: self.fakes.deal(real[j], len(self.generators)))
-        return self._matrix(
-            "discriminator_objective",
-            lambda i: self.gan.objective.discriminator_loss(scores.real[i], scores.fake[i]),
-            lambda i, j: self.gan.discriminator_objective(dealt(j)[i], fake[j][i], hands.latents[i], hands.batches[i]),
-        )
+        images, fakes = self.gan.images(batch), self.fakes.forwards(hands.fakes)
+        # real first, as most single GANs do: BatchNorm sees this order
+        outputs = self._judge([(images[None], batch), (fakes, hands.beside)])
+        of_real, of_fakes = cut(outputs, len(images))
+        real, fake = hands.said_beside(of_real), hands.said_of_fakes(of_fakes)
+        scores = Scores([*map(adversarial, real)], [*map(adversarial, fake)])
+        self.scores, self._penalised = scores.detach(), fakes
+        if self._is_ours("discriminator_objective"):
+            return _matrix(map(self.gan.objective.discriminator_loss, scores.real, scores.fake))
+
+        def pair(held: tuple[Hand, Any, Any], j: int) -> Tensor:
+            hand, beside, outputs = held
+            return self.gan.discriminator_objective(part(beside, j), part(outputs, j), hand.latents, hand.batch)
+
+        held = zip(hands, by_generator(real, hands.sizes), by_generator(fake, hands.sizes), strict=True)
+        return self._pair_by_pair("discriminator_objective", pair, held)
 
     def generator_losses(self, batch: Any) -> Tensor:
         """L_ij = what G_i minimises against D_j: (Tu, Tv)."""
         hands = self._deal(batch)
-        fake = [self._score_fakes(d, hands) for d in self.discriminators]
+        fake = hands.said_of_fakes(self._judge([(self.fakes.forwards(hands.fakes), hands.beside)]))
+        if self._is_ours("generator_objective"):
+            losses = _matrix(self.gan.objective.generator_loss(adversarial(outputs)) for outputs in fake)
+            return self._with_auxiliary(losses, hands)
 
         @cache
-        def real(j: int) -> list[Any]:
-            outputs = self._score(self.discriminators.components[j], self.gan.images(batch), batch)
-            return self.fakes.deal(outputs, len(self.generators))
+        def real() -> list[Any]:
+            outputs = self._judge([(self.gan.images(batch)[None], batch)])
+            return by_generator(hands.said_beside(outputs), hands.sizes)
 
-        by_generator = cache(lambda: _by_generator(fake))
-        losses = self._matrix(
-            "generator_objective",
-            lambda i: self.gan.objective.generator_loss(by_generator()[i]),
-            lambda i, j: self.gan.generator_objective(
-                fake[j][i], lambda: real(j)[i], hands.latents[i], hands.batches[i]
-            ),
-        )
-        return self._with_auxiliary(losses, hands)
+        def pair(held: tuple[int, Hand, Any], j: int) -> Tensor:
+            i, hand, outputs = held
+            return self.gan.generator_objective(part(outputs, j), lambda: part(real()[i], j), hand.latents, hand.batch)
+
+        held = zip(count(), hands, by_generator(fake, hands.sizes))
+        return self._with_auxiliary(self._pair_by_pair("generator_objective", pair, held), hands)
 
     def penalty(self, batch: Any, w_u: Tensor, w_v: Tensor) -> Tensor | None:
         """The penalties, weighted by the given weights; None where the GAN has none.
@@ -111,7 +112,7 @@ class Pairs:
             return None
         if opponents is None:
             with torch.no_grad():
-                opponents = self.fakes.penalised(self._deal(batch).fakes)
+                opponents = self.fakes.forwards(self._deal(batch).fakes)
         shares = w_u if len(opponents) == len(w_u) else w_u.new_ones(1)
         terms = []
         for discriminator, w_j in zip(self.discriminators, w_v, strict=True):
@@ -126,56 +127,69 @@ class Pairs:
         if self.scores is None:
             return None
         real, fake = self.scores.real, self.scores.fake
-        return self._matrix(
-            "payoff",
-            lambda i: self.gan.objective.payoff(real[i], fake[i]),
-            lambda i, j: self.gan.payoff(real[i][j], fake[i][j]),
-        )
+        if self._is_ours("payoff"):
+            return _matrix(map(self.gan.objective.payoff, real, fake))
+        sizes = [scores.shape[1] for scores in fake]
+        held = zip(by_generator(real, sizes), by_generator(fake, sizes), strict=True)
+        return self._pair_by_pair("payoff", lambda scores, j: self.gan.payoff(*(part(s, j) for s in scores)), held)
 
     def _deal(self, batch: Any) -> Hands:
         """One draw of latents for the step, shared by the generators or dealt out to them."""
-        size = len(self.generators)
-        drawn = self.gan.latents(len(self.gan.images(batch)), batch)
-        latents = self.fakes.deal(drawn, size)
-        batches = self.fakes.deal(batch, size)
-        fakes = [self.gan.generate(g, h, b) for g, h, b in zip(self.generators, latents, batches, strict=True)]
-        return Hands(latents, batches, fakes, self.gan.fake_batch(drawn, batch))
+        n = len(self.gan.images(batch))
+        drawn, groups = self.gan.latents(n, batch), self.fakes.groups(n, len(self.generators))
+        fakes = [self._generate(group, drawn, batch) for group in groups]
+        return Hands(self.fakes, groups, drawn, batch, fakes, self.gan.fake_batch(drawn, batch))
+
+    def _generate(self, group: Group, latents: Any, batch: Any) -> Tensor:
+        """The fakes of a group's generators, (generators, samples, …)."""
+        calls = partial(self._evaluation.calls, self.generators, first=group.first, n=group.generators)
+        if self._needs_batch("generate"):
+            return calls(self.gan.generate, (self.fakes.deal(latents, group), self.fakes.deal(batch, group)))
+        return calls(lambda g, h: self.gan.generate(g, h, batch), (self.fakes.deal(latents, group),))
 
     def _with_auxiliary(self, losses: Tensor, hands: Hands) -> Tensor:
         """Each generator's own term added to its row: Σ_j w_vj = 1, so that it is weighted by w_ui."""
-        if type(self.gan).generator_auxiliary is GAN.generator_auxiliary:
+        if self._is_default("generator_auxiliary"):
             return losses
-        rows = zip(losses, hands.fakes, hands.latents, hands.batches, strict=True)
-        terms = ((row, self.gan.generator_auxiliary(images, h, part)) for row, images, h, part in rows)
-        return torch.stack([row if term is None else row + _scalar("generator_auxiliary", term) for row, term in terms])
+        terms = (self.gan.generator_auxiliary(hand.fakes, hand.latents, hand.batch) for hand in hands)
+        rows = zip(losses, terms, strict=True)
+        return torch.stack([row if term is None else row + _scalar("generator_auxiliary", term) for row, term in rows])
+
+    def _judge(self, given: Sequence[Forwards]) -> Any:
+        """What all discriminators give for some batches of images, row after row: a tree of (Tv, rows, …)."""
+        calls = list(self._evaluation.forwards(given, self._needs_batch("score")))
+        return self._evaluation.calls(
+            self.discriminators, lambda d: chained([self._score(d, images, batch) for images, batch in calls])
+        )
+
+    def _needs_batch(self, method: str) -> bool:
+        """Whether what the GAN makes of latents or images depends on the batch beside them."""
+        return self.gan.num_classes is not None or not (self._is_default(method) and self._is_default("labels"))
 
     def _score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Any:
         return widened(flattened(self.gan.score(discriminator, images, batch), len(images)))
-
-    def _score_fakes(self, discriminator: nn.Module, hands: Hands) -> list[Any]:
-        return self.fakes.score(lambda images: self._score(discriminator, images, hands.beside), hands.fakes)
 
     def _critic(self, discriminator: nn.Module, batch: Any) -> Callable[[Tensor], Tensor]:
         """images -> adversarial scores of one discriminator, labels bound."""
         return lambda images: adversarial(self._score(discriminator, images, batch))
 
-    def _real_parts(self, real: list[Any]) -> list[Tensor]:
-        """[(N,)] by discriminator -> [(Tv, n_i)] by generator: the real scores that stand beside each one's fakes."""
-        scores = torch.stack([adversarial(outputs) for outputs in real], dim=1)
-        return [part.T for part in self.fakes.deal(scores, len(self.generators))]
+    def _is_ours(self, rule: str) -> bool:
+        """Whether a rule of the GAN, and its objective, are the package's: played on all pairs at once."""
+        return self._is_default(rule) and type(self.gan.objective).__module__ == objectives.__name__
 
-    def _matrix(self, rule: str, row: Callable[[int], Tensor], entry: Callable[[int, int], Tensor]) -> Tensor:
-        """A rule of the GAN applied to every pair: (Tu, Tv).
+    def _is_default(self, method: str) -> bool:
+        return getattr(getattr(self.gan, method), "__func__", None) is getattr(GAN, method)
 
-        ``row(i)`` plays our own rule and objective against all discriminators at once, on adversarial scores
-        (Tv, n_i) -> (Tv,); ``entry(i, j)`` plays one pair, on all that D_j gave, where either is a user's.
-        """
-        ours = getattr(type(self.gan), rule) is getattr(GAN, rule)
-        ours = ours and type(self.gan.objective).__module__ == objectives.__name__
-        tu, tv = len(self.generators), len(self.discriminators)
-        if ours:
-            return torch.stack([row(i) for i in range(tu)])
-        return torch.stack([torch.stack([_scalar(rule, entry(i, j)) for j in range(tv)]) for i in range(tu)])
+    def _pair_by_pair(self, rule: str, pair: Callable[[Any, int], Any], held: Iterable[Any]) -> Tensor:
+        """A rule of the user's: ``pair(what G_i holds, j)`` for every i and j, (Tu, Tv)."""
+        tv = range(len(self.discriminators))
+        return torch.stack([torch.stack([_scalar(rule, pair(of_i, j)) for j in tv]) for of_i in held])
+
+
+def _matrix(losses: Iterable[Tensor]) -> Tensor:
+    """Losses (Tv, generators), group by group, as (Tu, Tv)."""
+    found = list(losses)
+    return (found[0] if len(found) == 1 else torch.cat(found, dim=1)).T
 
 
 def _scalar(rule: str, loss: Any) -> Tensor:
@@ -184,8 +198,3 @@ def _scalar(rule: str, loss: Any) -> Tensor:
         got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise GANError(f"{rule}: expected a scalar tensor, got {got}; take the mean over the samples")
     return loss
-
-
-def _by_generator(fake: list[list[Any]]) -> list[Tensor]:
-    """Outputs [j][i] with adversarial scores (n_i,) -> these scores, [i] of shape (Tv, n_i)."""
-    return [torch.stack([adversarial(outputs) for outputs in column]) for column in zip(*fake, strict=True)]

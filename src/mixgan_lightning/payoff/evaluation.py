@@ -1,0 +1,83 @@
+"""The ways of evaluating the pairs, which differ in how the networks are called and give the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mixgan_lightning.payoff.calls import Calls, OneByOne
+from mixgan_lightning.payoff.trees import chained, each
+from mixgan_lightning.payoff.vectorised import AllAtOnce
+
+Forwards = tuple[Tensor, Any]  # k batches of n images, (k, n, …), and what stands beside each: a batch of n rows
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of calling the networks.
+
+    Args:
+        vectorised: all networks of a player at once, not one after another.
+        joined: a discriminator sees all its batches of a step in one call; only right for those that treat every sample
+            on its own, without batch statistics.
+        channels_last: images and convolutions in the memory format in which CPUs are faster at them.
+    """
+
+    vectorised: bool = False
+    joined: bool = False
+    channels_last: bool = False
+
+    @property
+    def name(self) -> str:
+        """As in ``mixture.evaluation``."""
+        return "vectorised" if self.vectorised else "concat" if self.joined else "loop"
+
+    def laid_out(self, images: Tensor) -> Tensor:
+        """Images, or convolutions' parameters, in the memory format of the way."""
+        if self.channels_last and images.ndim == 4:
+            return images.contiguous(memory_format=torch.channels_last)
+        return images
+
+    def lay_out(self, networks: nn.Module) -> None:
+        """Bring the parameters into the memory format of the way, in place."""
+        for parameter in networks.parameters():
+            parameter.data = self.laid_out(parameter.data)
+
+    def __str__(self) -> str:
+        apart = ", batches apart" if self.vectorised and not self.joined else ""
+        return f"{self.name}{apart}{', channels_last' if self.channels_last else ''}"
+
+
+class Evaluation:
+    """Calls the networks in one of the ways; by default in plain loops, the reference."""
+
+    def __init__(self, way: Way | None = None) -> None:
+        self.way = way or Way()
+        self.calls: Calls = AllAtOnce() if self.way.vectorised else OneByOne()
+
+    def forwards(self, given: Sequence[Forwards], with_batch: bool) -> Iterator[tuple[Tensor, Any]]:
+        """(images, batch) for each call of a discriminator.
+
+        Args:
+            given: what it is to judge.
+            with_batch: whether it looks at the batch beside the images; else nobody minds whose rows stand there.
+        """
+        if not self.way.joined:
+            yield from ((self.way.laid_out(each), batch) for images, batch in given for each in images)
+            return
+        images = chained([images.flatten(0, 1) for images, _ in given])
+        batch = chained([_repeated(batch, len(images)) for images, batch in given]) if with_batch else given[0][1]
+        yield self.way.laid_out(images), batch
+
+    def part(self) -> None:
+        """Give every network memory of its own again."""
+        if isinstance(self.calls, AllAtOnce):
+            self.calls.part()
+
+
+def _repeated(batch: Any, times: int) -> Any:
+    return each(lambda leaf: torch.cat([leaf] * times), batch)
