@@ -93,7 +93,7 @@ def choose(asked: str, pairs: Pairs, batch: Any, before: Way | None = None) -> W
     single = len(pairs.generators) == len(pairs.discriminators) == 1
     if asked == "loop" or (asked == "auto" and single):
         return LOOP
-    timed = asked == "auto" and before is None and pairs.gan.like.device.type == "cuda"
+    timed = asked == "auto" and before is None and is_timed(pairs)
     preferred = [*([before] if before else []), *_in_order(asked, _has_convolutions(pairs))]
     refused: dict[Way, str] = {}
     try:
@@ -105,6 +105,11 @@ def choose(asked: str, pairs: Pairs, batch: Any, before: Way | None = None) -> W
         chosen = min(exact, key=comparison.seconds) if timed else next(iter(exact))
     _tell(asked, chosen, refused)
     return chosen
+
+
+def is_timed(pairs: Pairs) -> bool:
+    """Whether ``auto`` tells by a stopwatch: on a GPU, where it depends on the GPU and on the networks' sizes."""
+    return pairs.gan.like.device.type == "cuda"
 
 
 def _exact(comparison: Comparison, ways: Iterable[Way], refused: dict[Way, str]) -> Iterable[Way]:

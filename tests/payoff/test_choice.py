@@ -1,0 +1,275 @@
+"""Which way is taken, and what is said where it is not the one asked for."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import spectral_norm as hookedspectral_norm
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+from mixgan_lightning import GAN, mix
+from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.payoff import Way
+from mixgan_lightning.payoff.choice import CONCAT, LOOP, VECTORISED, VECTORISED_APART, choose
+from mixgan_lightning.payoff.comparison import Comparison
+
+LATENT_DIM = 3
+
+
+class Counting(nn.Linear):
+    calls = 0
+
+    def forward(self, points):
+        self.calls += 1
+        return super().forward(points)
+
+
+class Keeping(nn.Linear):
+    features = None
+
+    def forward(self, points):
+        self.features = super().forward(points)
+        return self.features
+
+
+class Reassigning(nn.Linear):
+    def __init__(self, *shape):
+        super().__init__(*shape)
+        self.register_buffer("mean", torch.zeros(2))
+
+    def forward(self, points):
+        self.mean = 0.9 * self.mean + 0.1 * points.detach().mean(0)
+        return super().forward(points - self.mean)
+
+
+class Counted(nn.Linear):
+    """A buffer changed in place, once for each call: right when vectorised apart, one too few when joined."""
+
+    def __init__(self, *shape):
+        super().__init__(*shape)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, points):
+        self.calls += 1
+        return super().forward(points)
+
+
+class OverTheBatch(nn.Linear):
+    def forward(self, points):
+        return super().forward(points / (1 + points.std()))
+
+
+class Branching(nn.Linear):
+    def forward(self, points):
+        return super().forward(points) if self.weight.sum().item() > 0 else 2 * super().forward(points)
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(2, 4, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, points):
+        return self.head(self.lstm(points[:, None])[0][:, -1])
+
+
+class WithTwoLosses(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.generator, self.discriminator = nn.Linear(LATENT_DIM, 2), nn.Linear(2, 1)
+
+    def generator_loss(self, batch):
+        return -self.discriminator(self.generator(torch.randn(len(batch), LATENT_DIM))).mean()
+
+    def discriminator_loss(self, batch):
+        return -self.generator_loss(batch) - self.discriminator(batch).mean()
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(network.parameters(), 0.1) for network in (self.generator, self.discriminator)]
+
+
+def hooked():
+    layer = nn.Linear(2, 1)
+    layer.register_forward_hook(lambda *_: None)
+    return layer
+
+
+def spectral():
+    return nn.Sequential(spectral_norm(nn.Linear(2, 8)), nn.Linear(8, 1))
+
+
+# discriminator, the way that auto takes, what is said of those that it does not
+CASES = {
+    "plain": (lambda: nn.Linear(2, 1), VECTORISED, None),
+    "no bias": (lambda: nn.Linear(2, 1, bias=False), VECTORISED, None),
+    "BatchNorm": (lambda: nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)), VECTORISED_APART, None),
+    "over the batch": (lambda: OverTheBatch(2, 1), VECTORISED_APART, None),
+    "a buffer in place": (lambda: Counted(2, 1), VECTORISED_APART, None),
+    "dropout": (lambda: nn.Sequential(nn.Linear(2, 4), nn.Dropout(), nn.Linear(4, 1)), CONCAT, "random operation"),
+    "item": (lambda: Branching(2, 1), CONCAT, r"\.item\(\)"),
+    "LSTM": (Recurrent, CONCAT, "vectorised: RuntimeError"),
+    "weight norm": (lambda: weight_norm(nn.Linear(2, 1)), CONCAT, "fallback"),
+    "spectral norm": (spectral, LOOP, "would differ"),
+    "spectral norm by a hook": (lambda: hookedspectral_norm(nn.Linear(2, 1)), LOOP, "sets weight"),
+    "a counter": (lambda: Counting(2, 1), LOOP, "its forward pass sets calls"),
+    "kept features": (lambda: Keeping(2, 1), LOOP, "its forward pass sets features"),
+    "a reassigned buffer": (lambda: Reassigning(2, 1), LOOP, "its forward pass sets mean"),
+    "a hook": (hooked, LOOP, "has hooks"),
+}
+
+
+def game(discriminator, size=3, fakes="full", **options):
+    make = lambda: GAN(nn.Linear(LATENT_DIM, 2), discriminator(), latent_dim=LATENT_DIM)  # noqa: E731
+    return mix(make, size, fakes=fakes, **options)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_auto_takes_the_fastest_way_that_changes_nothing_and_says_why_not_a_faster(name, caplog):
+    discriminator, expected, said = CASES[name]
+    model = game(discriminator)
+    before = [t.clone() for t in model.state_dict().values()]
+    with caplog.at_level("INFO", logger="pytorch_lightning.utilities.rank_zero"):
+        assert choose("auto", model.pairs, torch.randn(13, 2)) == expected
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), before, strict=True))
+    if said is None:
+        assert not caplog.messages
+    else:
+        (line,) = caplog.messages
+        assert line.startswith(f"evaluation=auto: the pairs are evaluated as {expected}, since with vectorised: ")
+        assert re.search(said, line)
+        assert "\n" not in line
+        assert len(line) < 400
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_training_with_auto_is_the_training_in_plain_loops(fit, name):
+    points, ends = torch.randn(52, 2, dtype=torch.float64), []
+    for evaluation in ("loop", "auto"):
+        torch.manual_seed(0)
+        model = game(CASES[name][0], evaluation=evaluation).double()
+        fit(model, points, batch_size=13, seed=1)
+        ends.append([t.detach().clone() for t in model.state_dict().values()])
+    assert max(float((a - b).abs().max()) for a, b in zip(*ends, strict=True)) <= 1e-8
+
+
+def test_a_mixture_of_one_is_played_in_plain_loops_which_are_the_plain_gans():
+    assert choose("auto", game(lambda: nn.Linear(2, 1), size=1).pairs, torch.randn(13, 2)) == LOOP
+
+
+def test_convolutions_are_joined_and_laid_out_for_the_cpu():
+    def make():
+        networks = nn.Sequential(nn.Linear(4, 16), nn.Unflatten(1, (1, 4, 4))), nn.Conv2d(1, 1, 4)
+        return GAN(*networks, latent_dim=4)
+
+    assert choose("auto", mix(make, 3).pairs, torch.rand(8, 1, 4, 4)) == Way(joined=True, channels_last=True)
+
+
+def test_a_way_that_was_asked_for_and_cannot_be_is_warned_of():
+    with pytest.warns(UserWarning, match="evaluation=vectorised: the pairs are evaluated as loop, since with vect"):
+        assert choose("vectorised", game(spectral).pairs, torch.randn(13, 2)) == LOOP
+    with pytest.warns(UserWarning, match="evaluation=concat: the pairs are evaluated as loop, since with concat"):
+        assert choose("concat", game(CASES["BatchNorm"][0]).pairs, torch.randn(13, 2)) == LOOP
+
+
+def test_loop_is_not_compared_with_itself(monkeypatch):
+    monkeypatch.setattr(Comparison, "__init__", lambda *_: pytest.fail("compared"))
+    assert choose("loop", game(lambda: nn.Linear(2, 1)).pairs, torch.randn(13, 2)) == LOOP
+
+
+def test_a_gan_that_cannot_be_copied_is_played_in_plain_loops(caplog):
+    class Stubborn(nn.Linear):
+        def __deepcopy__(self, memo):
+            raise TypeError("no copies")
+
+    with caplog.at_level("INFO", logger="pytorch_lightning.utilities.rank_zero"):
+        assert choose("auto", game(lambda: Stubborn(2, 1)).pairs, torch.randn(13, 2)) == LOOP
+    assert "TypeError: no copies" in caplog.text
+
+
+def test_a_gan_of_float32_alone_is_compared_in_float32():
+    class Single(nn.Linear):
+        def forward(self, points):
+            return super().forward(points + torch.ones(2, dtype=torch.float32)) * torch.ones(1)
+
+    class Generator(nn.Linear):
+        def forward(self, latents):
+            return super().forward(latents.float())
+
+    make = lambda: GAN(Generator(LATENT_DIM, 2), Single(2, 1), latent_dim=LATENT_DIM)  # noqa: E731
+    comparison = Comparison(mix(make, 3).pairs, torch.randn(13, 2))
+    assert comparison.dtype == torch.float32
+    assert comparison.why_not(VECTORISED) is None
+    assert comparison.why_not(CONCAT) is None
+
+
+def test_networks_that_share_a_tensor_are_not_vectorised():
+    shared = nn.Linear(2, 2)
+    shared.requires_grad_(False)
+    model = game(lambda: nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)))
+    for network in model.discriminators:
+        network[0].weight = shared.weight
+    assert "share tensors" in Comparison(model.pairs, torch.randn(13, 2)).why_not(VECTORISED)
+
+
+def test_networks_that_differ_are_not_vectorised():
+    model = game(lambda: nn.Linear(2, 1))
+    model.discriminators.components[1] = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    assert "differ in their layers" in Comparison(model.pairs, torch.randn(13, 2)).why_not(VECTORISED)
+    model.discriminators.components[1] = nn.Linear(2, 1, bias=False)
+    assert "differ in their layers" in Comparison(model.pairs, torch.randn(13, 2)).why_not(VECTORISED)
+
+
+def test_a_comparison_times_a_step_and_leaves_the_game_alone():
+    model = game(lambda: nn.Linear(2, 1))
+    before, state = [p.clone() for p in model.parameters()], torch.get_rng_state()
+    comparison = Comparison(model.pairs, torch.randn(13, 2))
+    torch.set_rng_state(state)
+    assert 0 < comparison.seconds(VECTORISED) < 10
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
+
+
+def test_on_a_gpu_the_quickest_of_the_exact_ways_is_taken(monkeypatch):
+    """With its timings set: a GPU's are its own."""
+    seconds = {VECTORISED: 3.0, VECTORISED_APART: 2.0, CONCAT: 1.0, LOOP: 4.0}
+    monkeypatch.setattr(Comparison, "seconds", lambda self, way: seconds[way])
+    monkeypatch.setattr("mixgan_lightning.payoff.choice.is_timed", lambda pairs: True)
+    assert choose("auto", game(lambda: nn.Linear(2, 1)).pairs, torch.randn(13, 2)) == CONCAT
+    assert choose("auto", game(CASES["BatchNorm"][0]).pairs, torch.randn(13, 2)) == VECTORISED_APART
+    assert choose("auto", game(lambda: nn.Linear(2, 1)).pairs, torch.randn(13, 2), before=VECTORISED) == VECTORISED
+
+
+def test_a_training_goes_on_in_the_way_that_it_began_with(fit, toy, tmp_path, monkeypatch):
+    model = mix(toy(), 3)
+    trainer = fit(model, torch.randn(32, 2))
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    assert model.pairs.way == VECTORISED
+    monkeypatch.setattr("mixgan_lightning.payoff.choice._in_order", lambda *_: [LOOP])  # of an other version, say
+    again = mix(toy(), 3)
+    fit(again, torch.randn(32, 2), ckpt_path=tmp_path / "a.ckpt", max_epochs=2)
+    assert again.pairs.way == VECTORISED
+    other = mix(toy(), 3)
+    fit(other, torch.randn(32, 2))
+    assert other.pairs.way == LOOP
+
+
+def test_a_checkpoint_of_another_kind_of_device_does_not_bind(fit, toy, tmp_path):
+    model = mix(toy(), 3, evaluation="loop")
+    trainer = fit(model, torch.randn(32, 2))
+    model._evaluation.made["device"] = "cuda"
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    again = mix(toy(), 3)
+    fit(again, torch.randn(32, 2), ckpt_path=tmp_path / "a.ckpt", max_epochs=2)
+    assert again.pairs.way == VECTORISED
+
+
+def test_an_unknown_evaluation_is_told_what_there_is():
+    with pytest.raises(ConfigurationError, match="evaluation: expected auto, loop, concat, vectorised, got 'fast'"):
+        game(lambda: nn.Linear(2, 1), evaluation="fast")
+
+
+def test_an_unmodified_gan_is_played_pair_by_pair():
+    with pytest.raises(ConfigurationError, match="evaluation='concat': an unmodified GAN is played pair by pair; lea"):
+        mix(WithTwoLosses, 2, evaluation="concat")
+    assert mix(WithTwoLosses, 2, evaluation="loop").replay is not None
