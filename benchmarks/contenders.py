@@ -1,5 +1,4 @@
-"""Ways of training the mixture of `benchmarks/step.py`: by hand in plain PyTorch, and by this package in Lightning.
-"""
+"""Ways of training the mixture of `benchmarks/step.py`: in plain PyTorch by hand, and by this package in Lightning."""
 
 from __future__ import annotations
 

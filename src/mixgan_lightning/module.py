@@ -160,7 +160,7 @@ class MixGANModule(MixtureModule):
             if not self._discriminators_learn(w_u, w_v.detach()):
                 return value
             penalty = self.penalty(batch, w_u, w_v.detach())  # detached: α_v must not favour a small penalty
-            loss = value + self.entropy_weight * self.discriminators.entropy_penalty()
+            loss = self._regularised(value, self.discriminators)
             self._descend(optimizer, self.discriminators, loss if penalty is None else loss + penalty)
         self.played.count("discriminator")
         self._step_schedulers("step", self.played.discriminator_steps, 1)
@@ -179,11 +179,14 @@ class MixGANModule(MixtureModule):
         with frozen_opponents(optimizer, [opponent]):
             w_u, w_v = self.generators.weights, self.discriminators.weights.detach()  # after D's step
             value = expectation(w_u, self.generator_losses(batch), w_v)
-            loss = value + self.entropy_weight * self.generators.entropy_penalty()
-            self._descend(optimizer, self.generators, loss)
+            self._descend(optimizer, self.generators, self._regularised(value, self.generators))
         self.played.count("generator")
         self._step_schedulers("step", self.played.generator_steps, 0)
         return value
+
+    def _regularised(self, value: Tensor, player: Mixture) -> Tensor:
+        """value + λR of the player's own weights; a player of one has nothing to weigh."""
+        return value if len(player) == 1 else value + self.entropy_weight * player.entropy_penalty()
 
     def _descend(self, optimizer: Any, player: Mixture, loss: Tensor) -> None:
         optimizer.zero_grad()
@@ -214,9 +217,10 @@ class MixGANModule(MixtureModule):
         return [own.as_lightning() for own in self._players]
 
     def _step_schedulers(self, interval: str, count: int, *players: int) -> None:
-        if self._players is not None:
-            for player in players:
-                self._players[player].step_scheduler(interval, count, self.trainer.callback_metrics)
+        for player in players if self._players is not None else ():
+            own = self._players[player]  # type: ignore[index]
+            if own.scheduler is not None:
+                own.step_scheduler(interval, count, self.trainer.callback_metrics)
 
     # ---------------------------------------------------------------------------------------- hooks
 

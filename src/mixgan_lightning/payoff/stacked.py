@@ -39,6 +39,7 @@ class Stacked:
             raise ValueError("its networks share tensors")
         self.tensors: list[Tensor] = []
         self._views: list[tuple[dict[str, Any], str, int]] = []
+        self._own: list[list[Tensor]] = []  # by tensor, then by network
 
     def gather(self) -> None:
         """Stack what is no view (any more): ``.to()`` or a callback may have moved it."""
@@ -46,12 +47,13 @@ class Stacked:
             self.tensors = [torch.stack([d[name].detach() for d, name in column]) for column in self.columns]
             self._point(self.tensors)
             self._views = [(d, name, d[name].data_ptr()) for column in self.columns for d, name in column]
+            self._own = [[dictionary[name] for dictionary, name in column] for column in self.columns]
 
     def part(self) -> None:
         """Give every network memory of its own again."""
         if self._views:
             self._point([stack.clone() for stack in stack.unbind()] for stack in self.tensors)
-            self.tensors, self._views = [], []
+            self.tensors, self._views, self._own = [], [], []
 
     def _point(self, stacks: Any) -> None:
         for column, stack in zip(self.columns, stacks, strict=True):
@@ -61,9 +63,11 @@ class Stacked:
     def of(self, first: int, n: int) -> Sequence[Tensor]:
         """The tensors (n, …) of n networks from the first on; gradients flow to the networks' own."""
         stacks = self.tensors if n == self.size else [stack[first : first + n] for stack in self.tensors]
-        own = [dictionary[name] for column in self.columns for dictionary, name in column[first : first + n]]
+        if not torch.is_grad_enabled():
+            return stacks
+        own = [tensor for column in self._own for tensor in column[first : first + n]]
         learning = next((tensor for tensor in own if tensor.requires_grad), None)
-        if learning is None or not torch.is_grad_enabled():
+        if learning is None:
             return stacks
         hooked = any(tensor._backward_hooks or tensor._post_accumulate_grad_hooks for tensor in own)
         if hooked or (distributed.is_available() and distributed.is_initialized()):  # DDP has hooks of its own
