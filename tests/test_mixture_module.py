@@ -429,7 +429,7 @@ def test_resuming_with_another_architecture_is_told(fit, trained):
 
 def test_what_a_checkpoint_holds_of_ours_is_the_version_and_the_counts(trained):
     contents = torch.load(trained(mix(CONFIG, 2)), weights_only=True)
-    way = {"device": "cpu", "vectorised": True, "joined": True, "channels_last": False}
+    way = {"device": "cpu", "vectorised": True, "joined": True, "channels_last": False, "recompute": False}
     assert contents[KEY] == {"version": 1, "played": vars(Played(4, 4, 0, 64)), "evaluation": way}
     assert contents["hyper_parameters"]["make_gan"] == CONFIG
 

@@ -49,6 +49,8 @@ class MixGANModule(MixtureModule):
             after another; ``"concat"``, each on all its batches at once; ``"vectorised"``, all networks of a player at
             once; ``"auto"``, the fastest. Where one would change anything, the next is taken, and a line says why. An
             unmodified GAN is always played pair by pair.
+        recompute: less memory for more time: of all networks, the activations of one at a time are kept; they are
+            computed again in the backward pass.
         entropy_weight: λ; 0.01 (the reference code's 0.1 pins the discriminators' weights to uniform).
         log_probability_lr: learning rate of α; default: the networks'. 0 keeps the weights uniform.
         n_critic: batches (one discriminator step each) per generator step, or a schedule; default: the GAN's own.
@@ -76,6 +78,7 @@ class MixGANModule(MixtureModule):
         num_discriminators: int | None = None,
         fakes: str | None = None,
         evaluation: str = "auto",
+        recompute: bool = False,
         entropy_weight: float = 0.01,
         log_probability_lr: float | None = None,
         n_critic: int | Schedule | Mapping[str, Any] | None = None,
@@ -90,7 +93,7 @@ class MixGANModule(MixtureModule):
             None if log_probability_lr is None else check_not_negative("log_probability_lr", log_probability_lr)
         )
         self.gradient_clip = check_clip(gradient_clip)
-        self._evaluation = Choice(evaluation)
+        self._evaluation = Choice(evaluation, recompute)
         own_losses = OwnLosses(type(self), MixGANModule)
         self.replay: Replay | None = None
         if isinstance(self.gan, ReplayedGAN):
@@ -111,6 +114,7 @@ class MixGANModule(MixtureModule):
                 "num_discriminators": num_discriminators,
                 "fakes": fakes,
                 "evaluation": evaluation,
+                "recompute": recompute,
                 "entropy_weight": entropy_weight,
                 "log_probability_lr": log_probability_lr,
                 "n_critic": None if n_critic is None else schedule_spec(as_schedule(n_critic)),

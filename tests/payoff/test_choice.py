@@ -264,6 +264,37 @@ def test_a_checkpoint_of_another_kind_of_device_does_not_bind(fit, toy, tmp_path
     assert again.pairs.way == VECTORISED
 
 
+def test_activations_are_recomputed_where_it_is_asked_for():
+    model = game(lambda: nn.Linear(2, 1))
+    assert choose("auto", model.pairs, torch.randn(13, 2), recompute=True) == Way(joined=True, recompute=True)
+    assert choose("loop", model.pairs, torch.randn(13, 2), recompute=True) == Way(recompute=True)
+    dropout = game(CASES["dropout"][0])
+    assert choose("loop", dropout.pairs, torch.randn(13, 2), recompute=True) == Way(recompute=True)
+
+
+def test_a_network_whose_activations_cannot_be_recomputed_is_warned_of():
+    model = game(CASES["a counter"][0])
+    with pytest.warns(UserWarning, match="evaluated as loop, since with loop: its forward pass sets calls"):
+        assert choose("loop", model.pairs, torch.randn(13, 2), recompute=True) == LOOP
+
+
+def test_recomputing_takes_one_network_at_a_time():
+    with pytest.raises(ConfigurationError, match="recompute=True keeps one network's .* leave one of them out"):
+        game(lambda: nn.Linear(2, 1), evaluation="vectorised", recompute=True)
+    with pytest.raises(ConfigurationError, match="recompute: expected true or false, got 'yes'"):
+        game(lambda: nn.Linear(2, 1), recompute="yes")
+    with pytest.raises(ConfigurationError, match="recompute=True: an unmodified GAN is played pair by pair"):
+        mix(WithTwoLosses, 2, recompute=True)
+
+
+def test_an_evaluation_that_is_asked_for_counts_more_than_the_one_that_was_saved(fit, toy, tmp_path):
+    trainer = fit(mix(toy(), 3), torch.randn(32, 2))
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    again = mix(toy(), 3, evaluation="concat")
+    fit(again, torch.randn(32, 2), ckpt_path=tmp_path / "a.ckpt", max_epochs=2)
+    assert again.pairs.way == CONCAT
+
+
 def test_an_unknown_evaluation_is_told_what_there_is():
     with pytest.raises(ConfigurationError, match="evaluation: expected auto, loop, concat, vectorised, got 'fast'"):
         game(lambda: nn.Linear(2, 1), evaluation="fast")

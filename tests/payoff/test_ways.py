@@ -29,6 +29,8 @@ WAYS = {
     "vectorised, apart": Way(vectorised=True),
     "loop, channels_last": Way(channels_last=True),
     "concat, channels_last": Way(joined=True, channels_last=True),
+    "loop, recompute": Way(recompute=True),
+    "concat, recompute": Way(joined=True, recompute=True),
     "vectorised, channels_last": Way(vectorised=True, joined=True, channels_last=True),
 }
 OBJECTIVES = ["NonSaturating", "Minimax", "Wasserstein", "NeuralNetDistance", "Hinge", "LeastSquares"]

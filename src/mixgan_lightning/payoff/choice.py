@@ -27,18 +27,26 @@ class Choice:
 
     Args:
         asked: auto, loop, concat or vectorised.
+        recompute: whether activations of one network at a time are kept.
 
     Attributes:
         made: the way, and the kind of device that it was chosen on, for checkpoints; None before the first batch.
 
     Raises:
-        ConfigurationError: for anything else.
+        ConfigurationError: for anything else, and for vectorised with recompute: it calls all networks at once.
     """
 
-    def __init__(self, asked: str) -> None:
+    def __init__(self, asked: str, recompute: bool = False) -> None:
         if asked not in ("auto", *NAMED):
             raise ConfigurationError(f"evaluation: expected auto, {', '.join(NAMED)}, got {asked!r}")
-        self.asked = asked
+        if not isinstance(recompute, bool):
+            raise ConfigurationError(f"recompute: expected true or false, got {recompute!r}")
+        if recompute and asked == "vectorised":
+            raise ConfigurationError(
+                "recompute=True keeps one network's activations at a time, evaluation='vectorised' calls all networks "
+                "at once; leave one of them out"
+            )
+        self.asked, self.recompute = asked, recompute
         self.made: dict[str, Any] | None = None
 
     def check_pair_by_pair(self) -> None:
@@ -47,10 +55,11 @@ class Choice:
         Raises:
             ConfigurationError: where something else is asked for.
         """
-        if self.asked not in ("auto", "loop"):
+        if self.asked not in ("auto", "loop") or self.recompute:
+            given = "recompute=True" if self.recompute else f"evaluation={self.asked!r}"
             raise ConfigurationError(
-                f"evaluation={self.asked!r}: an unmodified GAN is played pair by pair; leave it out, or write the GAN "
-                "as mixgan_lightning.GAN: networks and an objective"
+                f"{given}: an unmodified GAN is played pair by pair; leave it out, or write the GAN as "
+                "mixgan_lightning.GAN: networks and an objective"
             )
 
     def load(self, made: dict[str, Any] | None, *players: nn.Module) -> None:
@@ -71,12 +80,12 @@ class Choice:
         ``agree``: the first process's value, on all.
         """
         device = pairs.gan.like.device.type
-        before = self._way() if self.made and self.made["device"] == device else None
-        self.made = {"device": device, **agree(asdict(choose(self.asked, pairs, batch, before)))}
+        before = self._way() if self.made and self.made["device"] == device and self.asked == "auto" else None
+        self.made = {"device": device, **agree(asdict(choose(self.asked, pairs, batch, self.recompute, before)))}
         pairs.evaluate(self._way())
 
 
-def choose(asked: str, pairs: Pairs, batch: Any, before: Way | None = None) -> Way:
+def choose(asked: str, pairs: Pairs, batch: Any, recompute: bool = False, before: Way | None = None) -> Way:
     """The way to evaluate these pairs.
 
     ``loop`` is what it says. Any other is compared with plain loops, on copies and on the first batch: losses,
@@ -88,13 +97,18 @@ def choose(asked: str, pairs: Pairs, batch: Any, before: Way | None = None) -> W
         asked: auto, loop, concat or vectorised.
         pairs: the game; it is not touched.
         batch: the first batch.
+        recompute: activations of one network at a time.
         before: what an interrupted training chose, so that it goes on as it was.
     """
     single = len(pairs.generators) == len(pairs.discriminators) == 1
-    if asked == "loop" or (asked == "auto" and single):
+    plain = asked == "loop" or (asked == "auto" and single)
+    if plain and not recompute:
         return LOOP
     timed = asked == "auto" and before is None and is_timed(pairs)
-    preferred = [*([before] if before else []), *_in_order(asked, _has_convolutions(pairs))]
+    preferred = [LOOP] if plain else _in_order(asked, _has_convolutions(pairs))
+    if recompute:
+        preferred = [replace(way, recompute=True) for way in preferred if not way.vectorised]
+    preferred = [*([before] if before else []), *preferred, LOOP]
     refused: dict[Way, str] = {}
     try:
         comparison = Comparison(pairs, batch)
@@ -142,7 +156,8 @@ def _has_convolutions(pairs: Pairs) -> bool:
 
 def _tell(asked: str, chosen: Way, refused: dict[Way, str]) -> None:
     """One line, where it is not the way that was asked for, or that is usually the fastest."""
-    if not refused or chosen.name == next(iter(refused)).name:
+    first = next(iter(refused), chosen)
+    if (chosen.name, chosen.recompute) == (first.name, first.recompute):
         return
     why = "; ".join({f"{way.name}: {reason}": None for way, reason in refused.items()})
     tell = rank_zero_info if asked == "auto" else rank_zero_warn

@@ -50,7 +50,7 @@ class Comparison:
 
     def why_not(self, way: Way) -> str | None:
         """What goes wrong with a way; None: nothing, it gives the same."""
-        if self.peculiar is not None and (way.vectorised or way.joined):
+        if self.peculiar is not None and (way.vectorised or way.joined or way.recompute):
             return self.peculiar
         try:
             found = self._play(way)

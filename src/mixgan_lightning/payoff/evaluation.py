@@ -25,11 +25,13 @@ class Way:
         joined: a discriminator sees all its batches of a step in one call; only right for those that treat every sample
             on its own, without batch statistics.
         channels_last: images and convolutions in the memory format in which CPUs are faster at them.
+        recompute: the activations of one network at a time are in memory; not with ``vectorised``.
     """
 
     vectorised: bool = False
     joined: bool = False
     channels_last: bool = False
+    recompute: bool = False
 
     @property
     def name(self) -> str:
@@ -49,7 +51,8 @@ class Way:
 
     def __str__(self) -> str:
         apart = ", batches apart" if self.vectorised and not self.joined else ""
-        return f"{self.name}{apart}{', channels_last' if self.channels_last else ''}"
+        others = "".join(f", {name}" for name in ("channels_last", "recompute") if getattr(self, name))
+        return f"{self.name}{apart}{others}"
 
 
 class Evaluation:
@@ -57,7 +60,7 @@ class Evaluation:
 
     def __init__(self, way: Way | None = None) -> None:
         self.way = way or Way()
-        self.calls: Calls = AllAtOnce() if self.way.vectorised else OneByOne()
+        self.calls: Calls = AllAtOnce() if self.way.vectorised else OneByOne(self.way.recompute)
 
     def forwards(self, given: Sequence[Forwards], with_batch: bool) -> Iterator[tuple[Tensor, Any]]:
         """(images, batch) for each call of a discriminator.
