@@ -75,8 +75,8 @@ def check_data_loaded(trainer: pl.Trainer, smallest: int) -> None:
         last = 0 if loader.drop_last else len(loader.sampler) % loader.batch_size  # type: ignore[arg-type]
         if 0 < last < smallest:
             raise DataError(
-                f"the last batch of an epoch would hold {last} samples, too few to split between the generators "
-                f"({smallest} at least); build the DataLoader with drop_last=True, or use fakes='full'"
+                f"the last batch of an epoch would hold {last} samples, too few to share between the networks "
+                f"({smallest} at least); build the DataLoader with drop_last=True, or use fakes='full', judges='all'"
             )
 
 
@@ -87,7 +87,7 @@ def check_game(gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fa
         DataError, GANError: saying what was expected, what came, and how to mend it.
     """
     check_batch(gan, batch)
-    groups = fakes.groups(len(gan.images(batch)), len(generators))
+    groups = fakes.groups(len(gan.images(batch)), generators)
     generator, discriminator = generators.components[0], discriminators.components[0]
     with evaluating(gan, generators, discriminators), own_stream(gan.like.device, seed=0):
         check_networks(gan, generator, discriminator, batch)

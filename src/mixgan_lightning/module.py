@@ -42,9 +42,11 @@ class MixGANModule(MixtureModule):
             LightningModule as it is, or a module with ``generator_loss(batch)`` and ``discriminator_loss(batch)``.
         size: T, the number of generators; 5 as in the paper's Table 1.
         num_discriminators: default: as many as generators.
-        fakes: ``"split"``, the generators share each batch (cost ∝ T; the default), or ``"full"``, each draws a whole
-            one (the paper; cost ∝ T²; the only way, and the default, for an unmodified GAN and where a loss method is
-            overridden).
+        fakes: ``"split"``, the generators share each batch (cost ∝ T; the default); ``"proportional"``, in parts ∝ w_u,
+            2 samples at least; or ``"full"``, each draws a whole one (the paper; cost ∝ T²; the only way, and the
+            default, for an unmodified GAN and where a loss method is overridden).
+        judges: ``"all"``; or, with ``fakes="full"``, ``"one"``: in the generators' step each fake is scored by one
+            discriminator, an equal part of each generator's batch by each. The same in the mean, with cost ∝ T.
         evaluation: how the pairs are evaluated, which changes the seconds and not the numbers: ``"loop"``, one network
             after another; ``"concat"``, each on all its batches at once; ``"vectorised"``, all networks of a player at
             once; ``"auto"``, the fastest. Where one would change anything, the next is taken, and a line says why. An
@@ -77,6 +79,7 @@ class MixGANModule(MixtureModule):
         *,
         num_discriminators: int | None = None,
         fakes: str | None = None,
+        judges: str = "all",
         evaluation: str = "auto",
         recompute: bool = False,
         entropy_weight: float = 0.01,
@@ -99,12 +102,15 @@ class MixGANModule(MixtureModule):
         if isinstance(self.gan, ReplayedGAN):
             own_losses.refuse()
             self._evaluation.check_pair_by_pair()
+            own_losses.judges(judges, of_pairs=False)
             self.replay = Replay(self, self.gan, fakes, n_critic)
         else:
             self.schedule = self.gan.schedule if n_critic is None else as_schedule(n_critic)
             own_losses.check_schedule(self.schedule)
             self._watching = self.schedule if isinstance(self.schedule, WatchingSchedule) else None
-            self.pairs = Pairs(self.gan, self.generators, self.discriminators, own_losses.fakes(fakes))
+            self.pairs = Pairs(
+                self.gan, self.generators, self.discriminators, own_losses.fakes(fakes), own_losses.judges(judges)
+            )
         self._players: tuple[OwnOptimizer, OwnOptimizer] | None = None
         self._first_batch_checked = False
         self.save_hyperparameters(
@@ -113,6 +119,7 @@ class MixGANModule(MixtureModule):
                 "size": size,
                 "num_discriminators": num_discriminators,
                 "fakes": fakes,
+                "judges": judges,
                 "evaluation": evaluation,
                 "recompute": recompute,
                 "entropy_weight": entropy_weight,
@@ -237,7 +244,7 @@ class MixGANModule(MixtureModule):
 
     def on_fit_start(self) -> None:
         """Refuse data that yield no batch, or one too small, before anything is trained."""
-        smallest = 1 if self.replay is not None else self.pairs.fakes.smallest_batch(len(self.generators))
+        smallest = 1 if self.replay is not None else self.pairs.smallest_batch
         checks.check_data_loaded(self.trainer, smallest)
         if self.replay is not None:
             self.replay.start()

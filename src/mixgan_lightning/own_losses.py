@@ -50,12 +50,22 @@ class OwnLosses:
         Raises:
             ConfigurationError: for an unknown way, or one that losses of one's own cannot follow.
         """
-        if name == "split" and self.names:
+        if name in FAKES and name != "full" and self.names:
             raise ConfigurationError(
-                "fakes='split' shares batches inside this package's pair losses; a module that overrides "
+                f"fakes={name!r} shares batches inside this package's pair losses; a module that overrides "
                 "generator_losses or discriminator_losses uses fakes='full'"
             )
         chosen = name or ("full" if self.names else "split")
         if chosen not in FAKES:
             raise ConfigurationError(f"fakes: expected one of {', '.join(FAKES)}, got {name!r}")
         return FAKES[chosen]()
+
+    def judges(self, name: str, of_pairs: bool = True) -> str:
+        """Who scores a generators' step, which losses of one's own say themselves.
+
+        Raises:
+            ConfigurationError: where something else is asked for.
+        """
+        if name != "all" and (not of_pairs or "generator_losses" in self.names):
+            raise ConfigurationError(f"judges={name!r}: {self.of} plays losses of its own; leave judges out")
+        return name

@@ -279,7 +279,7 @@ def test_a_network_whose_activations_cannot_be_recomputed_is_warned_of():
 
 
 def test_recomputing_takes_one_network_at_a_time():
-    with pytest.raises(ConfigurationError, match="recompute=True keeps one network's .* leave one of them out"):
+    with pytest.raises(ConfigurationError, match=r"recompute=True keeps one network's .* leave one of them out"):
         game(lambda: nn.Linear(2, 1), evaluation="vectorised", recompute=True)
     with pytest.raises(ConfigurationError, match="recompute: expected true or false, got 'yes'"):
         game(lambda: nn.Linear(2, 1), recompute="yes")

@@ -3,12 +3,20 @@ import torch
 from torch import nn
 
 from mixgan_lightning.errors import DataError
-from mixgan_lightning.payoff import FullFakes, SplitFakes
+from mixgan_lightning.mixture import Mixture
+from mixgan_lightning.payoff import FullFakes, ProportionalFakes, SplitFakes
+
+
+def players(size, log_probabilities=None):
+    mixture = Mixture([nn.Identity() for _ in range(size)])
+    if log_probabilities is not None:
+        mixture.log_probabilities.data = torch.tensor(log_probabilities)
+    return mixture
 
 
 def dealt(kind, rows, n, generators):
     """Generator by generator."""
-    groups = kind.groups(n, generators)
+    groups = kind.groups(n, players(generators))
     return [(group, kind.deal(rows, group)) for group in groups]
 
 
@@ -29,8 +37,8 @@ def test_split_deals_every_row_once_in_parts_that_differ_by_one(n, generators):
 
 
 def test_the_groups_of_split_hold_neighbours_with_equally_many_samples():
-    assert SplitFakes().groups(13, 4) == [(0, 1, 4, 0), (1, 3, 3, 4)]
-    assert SplitFakes().groups(12, 4) == [(0, 4, 3, 0)]
+    assert SplitFakes().groups(13, players(4)) == [(0, 1, 4, 0), (1, 3, 3, 4)]
+    assert SplitFakes().groups(12, players(4)) == [(0, 4, 3, 0)]
 
 
 def test_split_keeps_the_rows_of_nested_latents_together():
@@ -45,12 +53,12 @@ def test_a_batch_too_small_to_split_is_told_with_what_would_do(n, generators):
     with pytest.raises(
         DataError, match=rf"batch of {n} .*between {generators} generators.*>= {2 * generators}.*'full'"
     ):
-        SplitFakes().groups(n, generators)
+        SplitFakes().groups(n, players(generators))
 
 
 @pytest.mark.parametrize(("n", "generators"), [(10, 5), (4, 2), (2, 1)])
 def test_two_samples_each_are_enough(n, generators):
-    assert all(group.samples == 2 for group in SplitFakes().groups(n, generators))
+    assert all(group.samples == 2 for group in SplitFakes().groups(n, players(generators)))
 
 
 def test_a_discriminator_sees_each_generators_batch_alone_in_full_and_all_as_one_in_split():
@@ -71,9 +79,29 @@ def test_batchnorm_normalises_what_is_seen_as_one(kind, batches):
     assert norm.num_batches_tracked == batches
 
 
+@pytest.mark.parametrize(
+    ("weights", "sizes"),
+    [
+        ([0.25, 0.25, 0.25, 0.25], [5, 5, 5, 5]),
+        ([0.5, 0.3, 0.15, 0.05], [10, 6, 3, 2]),
+        ([0.97, 0.01, 0.01, 0.01], [15, 2, 2, 2]),
+    ],
+)
+def test_parts_proportional_to_the_weights_hold_two_samples_at_least(weights, sizes):
+    generators = players(4, torch.tensor(weights).log().tolist())
+    groups = ProportionalFakes().groups(sum(sizes), generators)
+    found = [group.samples for group in groups for _ in range(group.networks)]
+    assert sum(found) == sum(sizes)
+    assert min(found) >= 2
+    assert found == sizes
+    assert [group.first for group in groups] == [sum(g.networks for g in groups[:k]) for k in range(len(groups))]
+    rows = torch.cat([ProportionalFakes().deal(torch.arange(sum(sizes)), group).flatten() for group in groups])
+    assert torch.equal(rows, torch.arange(sum(sizes)))
+
+
 def test_outputs_are_dealt_out_along_any_axis():
     scores = torch.arange(14.0).view(2, 7)  # of two discriminators
-    for group, part in ((g, SplitFakes().deal(scores, g, dim=1)) for g in SplitFakes().groups(7, 3)):
-        end = group.start + group.generators * group.samples
+    for group, part in ((g, SplitFakes().deal(scores, g, dim=1)) for g in SplitFakes().groups(7, players(3))):
+        end = group.start + group.networks * group.samples
         assert torch.equal(part.flatten(1), scores[:, group.start : end])
-        assert part.shape == (2, group.generators, group.samples)
+        assert part.shape == (2, group.networks, group.samples)

@@ -2,8 +2,19 @@
 
 from mixgan_lightning.payoff.choice import Choice
 from mixgan_lightning.payoff.evaluation import Way
-from mixgan_lightning.payoff.fakes import FAKES, Fakes, FullFakes, SplitFakes
+from mixgan_lightning.payoff.fakes import FAKES, Fakes, FullFakes, ProportionalFakes, SplitFakes
 from mixgan_lightning.payoff.hands import Scores
 from mixgan_lightning.payoff.pairs import Pairs, expectation
 
-__all__ = ["FAKES", "Choice", "Fakes", "FullFakes", "Pairs", "Scores", "SplitFakes", "Way", "expectation"]
+__all__ = [
+    "FAKES",
+    "Choice",
+    "Fakes",
+    "FullFakes",
+    "Pairs",
+    "ProportionalFakes",
+    "Scores",
+    "SplitFakes",
+    "Way",
+    "expectation",
+]

@@ -99,7 +99,7 @@ class Comparison:
             for network in (gan, generators, discriminators):
                 _shake(network.to(dtype))
             batch = tree_map_only(Tensor, lambda t: t.to(dtype) if t.is_floating_point() else t, batch)
-        pairs = Pairs(gan, generators, discriminators, self.pairs.fakes)
+        pairs = Pairs(gan, generators, discriminators, self.pairs.fakes, self.pairs.judges)
         pairs.evaluate(way)
         return pairs, batch
 

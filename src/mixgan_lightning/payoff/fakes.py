@@ -9,21 +9,22 @@ import torch
 from torch import Tensor
 
 from mixgan_lightning.errors import DataError
+from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.trees import each
 
 
 class Group(NamedTuple):
-    """Neighbouring generators that draw equally many samples each."""
+    """Networks of a player next to each other that get equally many samples each."""
 
     first: int
-    generators: int
+    networks: int
     samples: int
     start: int  # the row where their samples begin, when all generators' stand one after another
 
     def of(self, rows: Tensor, dim: int = 0) -> Tensor:
         """Their part of all generators' rows, (…, N, …) -> (…, generators, samples, …)."""
-        shape = (self.generators, self.samples)
-        return rows.narrow(dim, self.start, self.generators * self.samples).unflatten(dim, shape)
+        shape = (self.networks, self.samples)
+        return rows.narrow(dim, self.start, self.networks * self.samples).unflatten(dim, shape)
 
 
 class Fakes(Protocol):
@@ -35,7 +36,7 @@ class Fakes(Protocol):
         """The fewest samples that a batch may hold."""
         ...
 
-    def groups(self, n: int, generators: int) -> list[Group]:
+    def groups(self, n: int, generators: Mixture) -> list[Group]:
         """Who draws how many of n samples: all generators, in their order."""
         ...
 
@@ -62,8 +63,8 @@ class FullFakes:
     def smallest_batch(self, generators: int) -> int:
         return 1
 
-    def groups(self, n: int, generators: int) -> list[Group]:
-        return [Group(0, generators, n, 0)]
+    def groups(self, n: int, generators: Mixture) -> list[Group]:
+        return [Group(0, len(generators), n, 0)]
 
     def deal(self, rows: Any, group: Group, dim: int = 0) -> Any:
         return each(lambda leaf: leaf.unsqueeze(dim), rows)
@@ -84,15 +85,18 @@ class SplitFakes:
     def smallest_batch(self, generators: int) -> int:
         return 2 * generators
 
-    def groups(self, n: int, generators: int) -> list[Group]:
-        if n < self.smallest_batch(generators):
+    def groups(self, n: int, generators: Mixture) -> list[Group]:
+        smallest = self.smallest_batch(len(generators))
+        if n < smallest:
             raise DataError(
-                f"a batch of {n} is too small to split between {generators} generators (2 samples each at least); "
-                f"use batch_size >= {self.smallest_batch(generators)}, a smaller size, or fakes='full'"
+                f"a batch of {n} is too small to split between {len(generators)} generators (2 samples each at least); "
+                f"use batch_size >= {smallest}, a smaller size, or fakes='full'"
             )
-        samples, longer = divmod(n, generators)  # the first ones draw one sample more, as in tensor_split
-        groups = [Group(0, longer, samples + 1, 0), Group(longer, generators - longer, samples, longer * (samples + 1))]
-        return [group for group in groups if group.generators]
+        return neighbours(self.sizes(n, generators))
+
+    def sizes(self, n: int, generators: Mixture) -> list[int]:
+        """How many each draws."""
+        return equal_parts(n, len(generators))
 
     def deal(self, rows: Any, group: Group, dim: int = 0) -> Any:
         return each(lambda leaf: group.of(leaf, dim), rows)
@@ -102,4 +106,38 @@ class SplitFakes:
         return joint[None]  # one batch, as a plain discriminator would see it
 
 
-FAKES: dict[str, type[Fakes]] = {kind.name: kind for kind in (SplitFakes, FullFakes)}
+class ProportionalFakes(SplitFakes):
+    """As ``split``, in parts proportional to the mixture weights, n_i ∝ w_ui and at least 2.
+
+    A pair's loss is the mean over its generator's part, whatever its size, and weighted by w_ui as ever: α_u learns as
+    in ``split``. Where the weights differ, the expected loss is estimated with less variance.
+    """
+
+    name = "proportional"
+
+    def sizes(self, n: int, generators: Mixture) -> list[int]:
+        """Two for each; the others, one by one, to whom most is missing of n · w_ui."""
+        wanted, found = (n * generators.weights.detach().double()).tolist(), [2] * len(generators)
+        for _ in range(n - sum(found)):
+            poorest = max(range(len(found)), key=lambda i: wanted[i] - found[i])
+            found[poorest] += 1
+        return found
+
+
+def equal_parts(n: int, parts: int) -> list[int]:
+    """n samples in equal parts; the first ones are longer by one where it is no multiple, as in tensor_split."""
+    return [n // parts + (i < n % parts) for i in range(parts)]
+
+
+def neighbours(sizes: Sequence[int]) -> list[Group]:
+    """Networks that get so many samples, group by group."""
+    groups: list[Group] = []
+    for i, samples in enumerate(sizes):
+        if groups and groups[-1].samples == samples:
+            groups[-1] = groups[-1]._replace(networks=groups[-1].networks + 1)
+        else:
+            groups.append(Group(i, 1, samples, sum(sizes[:i])))
+    return groups
+
+
+FAKES: dict[str, type[Fakes]] = {kind.name: kind for kind in (SplitFakes, FullFakes, ProportionalFakes)}

@@ -44,12 +44,12 @@ class Hands:
         """Generator by generator."""
         for group, fakes in zip(self.groups, self.fakes, strict=True):
             latents, batch = self.sharing.deal(self.latents, group), self.sharing.deal(self.batch, group)
-            yield from (Hand(part(latents, i), part(batch, i), fakes[i]) for i in range(group.generators))
+            yield from (Hand(part(latents, i), part(batch, i), fakes[i]) for i in range(group.networks))
 
     @property
     def sizes(self) -> list[int]:
         """How many generators each group has."""
-        return [group.generators for group in self.groups]
+        return [group.networks for group in self.groups]
 
     def said_of_fakes(self, outputs: Any) -> list[Any]:
         """A tree of (Tv, rows, …), a row for each fake, group by group: (Tv, generators, samples, …)."""

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from mixgan_lightning import objectives
-from mixgan_lightning.errors import GANError
+from mixgan_lightning.errors import ConfigurationError, DataError, GANError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.evaluation import Evaluation, Forwards, Way
-from mixgan_lightning.payoff.fakes import Fakes, Group
+from mixgan_lightning.payoff.fakes import Fakes, Group, equal_parts, neighbours
 from mixgan_lightning.payoff.hands import Hand, Hands, Scores, by_generator
-from mixgan_lightning.payoff.trees import chained, cut, part
+from mixgan_lightning.payoff.trees import chained, cut, each, part
 from mixgan_lightning.scores import adversarial, flattened, widened
+
+JUDGES = ("all", "one")
 
 
 def expectation(w_u: Tensor, matrix: Tensor, w_v: Tensor) -> Tensor:
@@ -37,16 +39,26 @@ class Pairs:
         generators: the Tu generators.
         discriminators: the Tv discriminators.
         fakes: whether each generator draws a whole batch or its part of one.
+        judges: "all": every fake of a generators' step is scored by all discriminators; "one": by one of them.
 
     Attributes:
         scores: adversarial scores of the last discriminator step, without their graph.
     """
 
-    def __init__(self, gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fakes) -> None:
+    def __init__(
+        self, gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fakes, judges: str = "all"
+    ) -> None:
         self.gan, self.generators, self.discriminators, self.fakes = gan, generators, discriminators, fakes
+        self.judges = self._checked(judges)
         self._evaluation = Evaluation()
         self.scores: Scores | None = None
         self._penalised: Tensor | None = None
+
+    @property
+    def smallest_batch(self) -> int:
+        """The fewest samples that a batch may hold."""
+        judged = 2 * len(self.discriminators) if self.judges == "one" else 1
+        return max(self.fakes.smallest_batch(len(self.generators)), judged)
 
     @property
     def way(self) -> Way:
@@ -84,6 +96,8 @@ class Pairs:
     def generator_losses(self, batch: Any) -> Tensor:
         """L_ij = what G_i minimises against D_j: (Tu, Tv)."""
         hands = self._deal(batch)
+        if self.judges == "one":
+            return self._with_auxiliary(self._losses_by_one_judge(hands), hands)
         fake = hands.said_of_fakes(self._judge([(self.fakes.forwards(hands.fakes), hands.beside)]))
         if self._is_ours("generator_objective"):
             losses = _matrix(self.gan.objective.generator_loss(adversarial(outputs)) for outputs in fake)
@@ -136,13 +150,13 @@ class Pairs:
     def _deal(self, batch: Any) -> Hands:
         """One draw of latents for the step, shared by the generators or dealt out to them."""
         n = len(self.gan.images(batch))
-        drawn, groups = self.gan.latents(n, batch), self.fakes.groups(n, len(self.generators))
+        drawn, groups = self.gan.latents(n, batch), self.fakes.groups(n, self.generators)
         fakes = [self._generate(group, drawn, batch) for group in groups]
         return Hands(self.fakes, groups, drawn, batch, fakes, self.gan.fake_batch(drawn, batch))
 
     def _generate(self, group: Group, latents: Any, batch: Any) -> Tensor:
         """The fakes of a group's generators, (generators, samples, …)."""
-        calls = partial(self._evaluation.calls, self.generators, first=group.first, n=group.generators)
+        calls = partial(self._evaluation.calls, self.generators, first=group.first, n=group.networks)
         if self._needs_batch("generate"):
             return calls(self.gan.generate, (self.fakes.deal(latents, group), self.fakes.deal(batch, group)))
         return calls(lambda g, h: self.gan.generate(g, h, batch), (self.fakes.deal(latents, group),))
@@ -165,6 +179,47 @@ class Pairs:
     def _needs_batch(self, method: str) -> bool:
         """Whether what the GAN makes of latents or images depends on the batch beside them."""
         return self.gan.num_classes is not None or not (self._is_default(method) and self._is_default("labels"))
+
+    def _losses_by_one_judge(self, hands: Hands) -> Tensor:
+        """L_ij as the mean over those of G_i's fakes that D_j judges, an equal part for each D_j: (Tu, Tv).
+
+        Weighted by w_vj, which is importance weighting: unbiased where the loss is a mean over samples. Cost ∝ T.
+        """
+        (fakes,) = hands.fakes
+        if fakes.shape[1] < self.smallest_batch:
+            raise DataError(
+                f"a batch of {fakes.shape[1]} is too small to be judged in parts by {len(self.discriminators)} "
+                f"discriminators (2 samples each at least); use batch_size >= {self.smallest_batch}, or judges='all'"
+            )
+        parts = []
+        for group in neighbours(equal_parts(fakes.shape[1], len(self.discriminators))):
+            dealt = [group.of(fakes, dim=1).transpose(0, 1)]  # (discriminators, Tu, samples, …)
+            if self._needs_batch("score"):
+                dealt.append(each(group.of, hands.beside))
+            outputs = self._evaluation.calls(self.discriminators, self._judge_own, dealt, group.first, group.networks)
+            scores = adversarial(outputs).unflatten(1, (len(self.generators), group.samples))
+            parts.append(self.gan.objective.generator_loss(scores))
+        return torch.cat(parts).T
+
+    def _judge_own(self, discriminator: nn.Module, images: Tensor, batch: Any = None) -> Any:
+        """One discriminator on its part of every generator's fakes, (Tu, samples, …)."""
+        calls = self._evaluation.forwards([(images, batch)], with_batch=batch is not None)
+        return chained([self._score(discriminator, each, beside) for each, beside in calls])
+
+    def _checked(self, judges: str) -> str:
+        """``judges``, if it is one that this GAN can have.
+
+        Raises:
+            ConfigurationError: otherwise.
+        """
+        if judges not in JUDGES:
+            raise ConfigurationError(f"judges: expected one of {', '.join(JUDGES)}, got {judges!r}")
+        if judges == "one" and not (self.fakes.name == "full" and self._is_ours("generator_objective")):
+            raise ConfigurationError(
+                "judges='one' takes means over parts of each generator's batch: it goes with fakes='full' and with a "
+                "GAN that leaves generator_objective to one of the package's objectives; use judges='all'"
+            )
+        return judges
 
     def _score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Any:
         return widened(flattened(self.gan.score(discriminator, images, batch), len(images)))
