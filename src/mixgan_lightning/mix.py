@@ -18,8 +18,9 @@ def mix(make_gan: MakeGAN, size: int = 5, **options: Any) -> MixGANModule:
             objective); a LightningModule as it is, whose manual ``training_step`` plays both players, or takes
             ``optimizer_idx``; a module with ``generator_loss(batch)`` and ``discriminator_loss(batch)``.
         size: T, the number of generators and, unless said otherwise, of discriminators.
-        options: ``num_discriminators``, ``fakes``, ``judges``, ``evaluation``, ``recompute``, ``entropy_weight``,
-            ``log_probability_lr``, ``n_critic``, ``gradient_clip``, ``players``, ``share``: see ``MixGANModule``.
+        options: ``num_discriminators``, ``fakes``, ``judges``, ``evaluation``, ``recompute``, ``compiled``,
+            ``entropy_weight``, ``log_probability_lr``, ``n_critic``, ``gradient_clip``, ``players``, ``share``: see
+            ``MixGANModule``.
 
     Raises:
         GANError: when ``make_gan`` is no factory of GANs, or its GAN cannot be mixed: why, and how to mend it.

@@ -53,6 +53,7 @@ class MixGANModule(MixtureModule):
             unmodified GAN is always played pair by pair.
         recompute: less memory for more time: of all networks, the activations of one at a time are kept; they are
             computed again in the backward pass.
+        compiled: ``torch.compile`` every network; for long trainings, mostly on GPUs.
         entropy_weight: λ; 0.01 (the reference code's 0.1 pins the discriminators' weights to uniform).
         log_probability_lr: learning rate of α; default: the networks'. 0 keeps the weights uniform.
         n_critic: batches (one discriminator step each) per generator step, or a schedule; default: the GAN's own.
@@ -82,6 +83,7 @@ class MixGANModule(MixtureModule):
         judges: str = "all",
         evaluation: str = "auto",
         recompute: bool = False,
+        compiled: bool = False,
         entropy_weight: float = 0.01,
         log_probability_lr: float | None = None,
         n_critic: int | Schedule | Mapping[str, Any] | None = None,
@@ -96,7 +98,7 @@ class MixGANModule(MixtureModule):
             None if log_probability_lr is None else check_not_negative("log_probability_lr", log_probability_lr)
         )
         self.gradient_clip = check_clip(gradient_clip)
-        self._evaluation = Choice(evaluation, recompute)
+        self._evaluation = Choice(evaluation, recompute, compiled)
         own_losses = OwnLosses(type(self), MixGANModule)
         self.replay: Replay | None = None
         if isinstance(self.gan, ReplayedGAN):
@@ -122,6 +124,7 @@ class MixGANModule(MixtureModule):
                 "judges": judges,
                 "evaluation": evaluation,
                 "recompute": recompute,
+                "compiled": compiled,
                 "entropy_weight": entropy_weight,
                 "log_probability_lr": log_probability_lr,
                 "n_critic": None if n_critic is None else schedule_spec(as_schedule(n_critic)),

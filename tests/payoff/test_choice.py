@@ -279,12 +279,45 @@ def test_a_network_whose_activations_cannot_be_recomputed_is_warned_of():
 
 
 def test_recomputing_takes_one_network_at_a_time():
-    with pytest.raises(ConfigurationError, match=r"recompute=True keeps one network's .* leave one of them out"):
+    with pytest.raises(ConfigurationError, match=r"recompute=True takes one network at a .*; leave one out"):
         game(lambda: nn.Linear(2, 1), evaluation="vectorised", recompute=True)
     with pytest.raises(ConfigurationError, match="recompute: expected true or false, got 'yes'"):
         game(lambda: nn.Linear(2, 1), recompute="yes")
     with pytest.raises(ConfigurationError, match="recompute=True: an unmodified GAN is played pair by pair"):
         mix(WithTwoLosses, 2, recompute=True)
+
+
+def test_compiled_networks_are_called_one_by_one_and_train_as_the_others_do(fit, toy, monkeypatch):
+    compile_it, compiled, ends = nn.Module.compile, [], []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self) or compile_it(self, backend="eager"))
+    for options in ({"evaluation": "loop"}, {"compiled": True}):
+        torch.manual_seed(0)
+        model = mix(toy(), 2, **options).double()
+        fit(model, torch.randn(32, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)), seed=1)
+        ends.append([p.detach().clone() for p in model.parameters()])
+    assert compiled == [*model.generators, *model.discriminators]
+    assert model.pairs.way == CONCAT
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(*ends, strict=True))
+    assert all("_orig_mod" not in key for key in model.state_dict())
+
+
+@pytest.mark.slow
+def test_networks_are_compiled_by_the_default_compiler(fit, toy):
+    model = mix(toy(), 2, compiled=True)
+    fit(model, torch.randn(32, 2))
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_mixed_precision_goes_with_every_way(fit, toy):
+    ends = []
+    for evaluation in ("loop", "concat", "vectorised"):
+        torch.manual_seed(0)
+        model = mix(toy(), 3, evaluation=evaluation)
+        fit(model, torch.randn(32, 2, generator=torch.Generator().manual_seed(1)), seed=1, precision="bf16-mixed")
+        assert model.pairs.way.name == evaluation
+        ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert (ends[1] - ends[0]).abs().mean() < 1e-3
+    assert (ends[2] - ends[0]).abs().mean() < 1e-3
 
 
 def test_an_evaluation_that_is_asked_for_counts_more_than_the_one_that_was_saved(fit, toy, tmp_path):

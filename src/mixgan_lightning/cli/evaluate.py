@@ -17,6 +17,7 @@ from mixgan_lightning import MixGANModule, checkpoint
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
+from mixgan_lightning.cli.device import device_of
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import DrawnSamples, FolderSamples, RealSamples, Samples, Scoring
 from mixgan_lightning.evaluation.bar import bar
@@ -41,21 +42,11 @@ def evaluate(config: DictConfig) -> None:
         raise ConfigurationError(f"expected ckpt_path=FILE (a mixture's checkpoint) or images=DIR (images), got {came}")
     if config.n is not None:
         check_count("n", config.n)
-    device = _device(config.device)
+    device = device_of(config.device)
     outcome = _of_folder(config, device) if config.ckpt_path is None else _of_checkpoint(config, device)
     outcome.save(Path(config.out))
     outcome.show()
     print(f"written to {config.out}.md and {config.out}.json")
-
-
-def _device(name: str | None) -> torch.device:
-    """The device of that name; else a GPU where there is one."""
-    try:
-        device = torch.device(name or torch.accelerator.current_accelerator(check_available=True) or "cpu")
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # no such name, or no such device here
-        raise ConfigurationError(f"device={name}: {str(error).splitlines()[0]}; leave it out, or use cpu") from error
-    return device
 
 
 def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:

@@ -28,6 +28,7 @@ class Choice:
     Args:
         asked: auto, loop, concat or vectorised.
         recompute: whether activations of one network at a time are kept.
+        compiled: whether every network is compiled (``torch.compile``); they are then called one by one.
 
     Attributes:
         made: the way, and the kind of device that it was chosen on, for checkpoints; None before the first batch.
@@ -36,17 +37,17 @@ class Choice:
         ConfigurationError: for anything else, and for vectorised with recompute: it calls all networks at once.
     """
 
-    def __init__(self, asked: str, recompute: bool = False) -> None:
+    def __init__(self, asked: str, recompute: bool = False, compiled: bool = False) -> None:
         if asked not in ("auto", *NAMED):
             raise ConfigurationError(f"evaluation: expected auto, {', '.join(NAMED)}, got {asked!r}")
-        if not isinstance(recompute, bool):
-            raise ConfigurationError(f"recompute: expected true or false, got {recompute!r}")
-        if recompute and asked == "vectorised":
-            raise ConfigurationError(
-                "recompute=True keeps one network's activations at a time, evaluation='vectorised' calls all networks "
-                "at once; leave one of them out"
-            )
-        self.asked, self.recompute = asked, recompute
+        for name, given in (("recompute", recompute), ("compiled", compiled)):
+            if not isinstance(given, bool):
+                raise ConfigurationError(f"{name}: expected true or false, got {given!r}")
+            if given and asked == "vectorised":
+                raise ConfigurationError(
+                    f"{name}=True takes one network at a time, evaluation='vectorised' all at once; leave one out"
+                )
+        self.asked, self.recompute, self.compiled = asked, recompute, compiled
         self.made: dict[str, Any] | None = None
 
     def check_pair_by_pair(self) -> None:
@@ -55,8 +56,9 @@ class Choice:
         Raises:
             ConfigurationError: where something else is asked for.
         """
-        if self.asked not in ("auto", "loop") or self.recompute:
-            given = "recompute=True" if self.recompute else f"evaluation={self.asked!r}"
+        if self.asked not in ("auto", "loop") or self.recompute or self.compiled:
+            flags = [f"{name}=True" for name in ("recompute", "compiled") if getattr(self, name)]
+            given = next(iter(flags), f"evaluation={self.asked!r}")
             raise ConfigurationError(
                 f"{given}: an unmodified GAN is played pair by pair; leave it out, or write the GAN as "
                 "mixgan_lightning.GAN: networks and an objective"
@@ -81,11 +83,23 @@ class Choice:
         """
         device = pairs.gan.like.device.type
         before = self._way() if self.made and self.made["device"] == device and self.asked == "auto" else None
-        self.made = {"device": device, **agree(asdict(choose(self.asked, pairs, batch, self.recompute, before)))}
+        self.made = {"device": device, **agree(asdict(self._choose(pairs, batch, before)))}
         pairs.evaluate(self._way())
+        for network in (*pairs.generators, *pairs.discriminators) if self.compiled else ():
+            network.compile()
+
+    def _choose(self, pairs: Pairs, batch: Any, before: Way | None) -> Way:
+        return choose(self.asked, pairs, batch, self.recompute, one_by_one=self.compiled, before=before)
 
 
-def choose(asked: str, pairs: Pairs, batch: Any, recompute: bool = False, before: Way | None = None) -> Way:
+def choose(
+    asked: str,
+    pairs: Pairs,
+    batch: Any,
+    recompute: bool = False,
+    one_by_one: bool = False,
+    before: Way | None = None,
+) -> Way:
     """The way to evaluate these pairs.
 
     ``loop`` is what it says. Any other is compared with plain loops, on copies and on the first batch: losses,
@@ -98,6 +112,7 @@ def choose(asked: str, pairs: Pairs, batch: Any, recompute: bool = False, before
         pairs: the game; it is not touched.
         batch: the first batch.
         recompute: activations of one network at a time.
+        one_by_one: not vectorised.
         before: what an interrupted training chose, so that it goes on as it was.
     """
     single = len(pairs.generators) == len(pairs.discriminators) == 1
@@ -106,8 +121,8 @@ def choose(asked: str, pairs: Pairs, batch: Any, recompute: bool = False, before
         return LOOP
     timed = asked == "auto" and before is None and is_timed(pairs)
     preferred = [LOOP] if plain else _in_order(asked, _has_convolutions(pairs))
-    if recompute:
-        preferred = [replace(way, recompute=True) for way in preferred if not way.vectorised]
+    if recompute or one_by_one:
+        preferred = [replace(way, recompute=recompute) for way in preferred if not way.vectorised]
     preferred = [*([before] if before else []), *preferred, LOOP]
     refused: dict[Way, str] = {}
     try:
