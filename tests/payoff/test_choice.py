@@ -203,6 +203,17 @@ def test_a_gan_of_float32_alone_is_compared_in_float32():
     assert comparison.why_not(CONCAT) is None
 
 
+def test_a_gan_that_wants_a_whole_batch_is_compared_on_one():
+    class Whole(nn.Linear):
+        def forward(self, points):
+            return super().forward(points.view(-1, 13, 2).view(-1, 2))
+
+    comparison = Comparison(game(lambda: Whole(2, 1)).pairs, torch.randn(13, 2))
+    assert len(comparison.played) == 13
+    assert comparison.why_not(VECTORISED) is None
+    assert len(Comparison(game(lambda: nn.Linear(2, 1)).pairs, torch.randn(13, 2)).played) == 7
+
+
 def test_networks_that_share_a_tensor_are_not_vectorised():
     shared = nn.Linear(2, 2)
     shared.requires_grad_(False)

@@ -9,16 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.evaluation import Way
 from mixgan_lightning.payoff.pairs import Pairs, expectation
+from mixgan_lightning.payoff.trees import each
 from mixgan_lightning.payoff.vectorised import no_slow_fallback
 from mixgan_lightning.sampling import own_stream
 
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-3}  # of the largest value; what is wrong differs by far more
 PLAIN = (int, float, bool, str, bytes, type(None))  # attributes that are compared by their value
+FEW = 7  # samples that show how a network treats them
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -41,12 +42,21 @@ class Comparison:
     def __init__(self, pairs: Pairs, batch: Any) -> None:
         self.pairs, self.batch = pairs, batch
         self.peculiar: str | None = None  # what only plain loops are sure to do right
-        try:
-            self.dtype = torch.float64
-            self._reference = self._play(Way())
-        except Exception:  # a GAN that makes tensors of a dtype of its own
-            self.dtype = torch.float32
-            self._reference = self._play(Way())
+        few = self._few()
+        for dtype, played in ((torch.float64, few), (torch.float32, few), (torch.float32, batch)):
+            self.dtype, self.played = dtype, played
+            try:
+                self._reference = self._play(Way())
+                return
+            except Exception as error:  # a GAN that makes tensors of a dtype of its own, or wants a whole batch
+                refused = error
+        raise refused
+
+    def _few(self) -> Any:
+        """Some rows of the batch, so that the trial takes little time and memory."""
+        n = len(self.pairs.gan.images(self.batch))
+        few = min(n, max(FEW, self.pairs.smallest_batch + 1))  # not a multiple, if it can be
+        return each(lambda leaf: leaf[:few] if leaf.ndim and len(leaf) == n else leaf, self.batch)
 
     def why_not(self, way: Way) -> str | None:
         """What goes wrong with a way; None: nothing, it gives the same."""
@@ -72,7 +82,7 @@ class Comparison:
 
     def seconds(self, way: Way, steps: int = 5, warm_up: int = 3) -> float:
         """How long one step of both players takes, the median of some."""
-        game = self._copy(way, dtype=None)
+        game = self._copy(way, self.batch, dtype=None)
         times = []
         with own_stream(self._device, seed=0):
             for _ in range(warm_up + steps):
@@ -90,21 +100,20 @@ class Comparison:
             torch.cuda.synchronize(self._device)
         return time.perf_counter()
 
-    def _copy(self, way: Way, dtype: torch.dtype | None) -> tuple[Pairs, Any]:
+    def _copy(self, way: Way, batch: Any, dtype: torch.dtype | None) -> tuple[Pairs, Any]:
         """The game on copies of its networks, and the batch, in a dtype; None: as they are."""
         networks = self.pairs.gan, self.pairs.generators, self.pairs.discriminators
         gan, generators, discriminators = copy.deepcopy(networks)
-        batch = self.batch
         if dtype is not None:
             for network in (gan, generators, discriminators):
                 _shake(network.to(dtype))
-            batch = tree_map_only(Tensor, lambda t: t.to(dtype) if t.is_floating_point() else t, batch)
+            batch = each(lambda leaf: leaf.to(dtype) if leaf.is_floating_point() else leaf, batch)
         pairs = Pairs(gan, generators, discriminators, self.pairs.fakes, self.pairs.judges)
         pairs.evaluate(way)
         return pairs, batch
 
     def _play(self, way: Way) -> Outcome:
-        pairs, batch = self._copy(way, self.dtype)
+        pairs, batch = self._copy(way, self.played, self.dtype)
         networks = {"gan": pairs.gan, "generators": pairs.generators, "discriminators": pairs.discriminators}
         before = {name: _attributes(network) for name, network in networks.items()}
         with own_stream(self._device, seed=0), no_slow_fallback():
