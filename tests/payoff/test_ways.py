@@ -125,7 +125,7 @@ def test_a_training_with_a_fused_optimiser_ends_the_same(fit, monkeypatch, way, 
     images = torch.rand(60, *SHAPE, dtype=torch.float64) * 2 - 1
     ends = []
     for each in (Way(), way):
-        monkeypatch.setattr(choice, "choose", lambda *_, each=each: each)
+        monkeypatch.setattr(choice, "choose", lambda *_, each=each, **__: each)
         torch.manual_seed(0)
         model = mix(make, 3, fakes=fakes).double()
         fit(model, images, seed=3)
