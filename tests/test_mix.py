@@ -34,7 +34,7 @@ def test_so_is_such_a_number_of_discriminators(toy, number):
 
 @pytest.mark.parametrize("fakes", ["half", "FULL", 1])
 def test_another_way_of_sharing_is_refused(toy, fakes):
-    with pytest.raises(ConfigurationError, match=f"fakes: expected one of split, full, got {fakes!r}"):
+    with pytest.raises(ConfigurationError, match=f"fakes: expected one of split, full, proportional, got {fakes!r}"):
         mix(toy(), 2, fakes=fakes)
 
 

@@ -264,7 +264,9 @@ class MixGANModule(MixtureModule):
         """Look at the first batch before the first step; count what is seen."""
         if isinstance(self.gan, GAN) and not self._first_batch_checked:
             checks.check_game(self.gan, self.generators, self.discriminators, self.pairs.fakes, batch)
-            self._evaluation.make(self.pairs, batch, self.trainer.strategy.broadcast)
+            strategy = self.trainer.strategy
+            precision = strategy.precision_plugin.train_step_context
+            self._evaluation.make(self.pairs, batch, strategy.broadcast, precision)
             self._first_batch_checked = True
         self.played.images_seen += len(self.gan.images(batch)) * self.trainer.world_size
         if isinstance(self.gan, ReplayedGAN):

@@ -154,7 +154,8 @@ def test_ones_own_gan_and_data_are_trained_sampled_and_evaluated(tiny_train, mix
     assert {"my_g_loss", "my_d_loss", log_names.GENERATOR_LOSS, log_names.IMAGES_SEEN} <= names
     path = "ckpt_path=run/checkpoints/last.ckpt"
     ran = mixgan_sample(path, "n=5", "out=grid.png")
-    assert (ran.code, ran.err, ran.out) == (0, "", "5 samples in grid.png\n")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("5 samples in grid.png (")
     ran = mixgan_evaluate(path, *MY_DATA, "callbacks/quality=digits", "n=40", "device=cpu")
     assert ran.code == 0, ran.err
     found = json.loads((tmp_path / "evaluation.json").read_text())

@@ -109,7 +109,7 @@ def fake_training(tmp_path, monkeypatch):
     ("typed", "message"),
     [
         ("", f"expected the name of a table or figure: one of {', '.join(NAMES)}"),
-        ("tabel1", "there is no such reproduction; did you mean 'table1'? (available: digits, "),
+        ("tabel1", "there is no such reproduction; did you mean 'table1'? (available: cheaper_pairs, digits, "),
         ("ring grid", "cannot read 'grid': expected key=value"),
         ("table1 data=moons", "data=moons: there are no such experiments on these data (available: "),
         ("ring data=digits", "data=digits: these experiments name their data themselves; leave it out"),

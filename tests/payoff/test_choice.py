@@ -331,6 +331,16 @@ def test_mixed_precision_goes_with_every_way(fit, toy):
     assert (ends[2] - ends[0]).abs().mean() < 1e-3
 
 
+def test_a_way_must_do_in_the_precision_of_the_training_too(fit, toy):
+    """On CPUs torch's BatchNorm of several networks refuses 16-bit inputs."""
+    model = mix(toy(batchnorm=True), 3)
+    fit(model, torch.randn(64, 2), batch_size=32, precision="bf16-mixed")
+    assert model.pairs.way == LOOP
+    model = mix(toy(batchnorm=True), 3)
+    fit(model, torch.randn(64, 2), batch_size=32)
+    assert model.pairs.way == VECTORISED_APART
+
+
 def test_an_evaluation_that_is_asked_for_counts_more_than_the_one_that_was_saved(fit, toy, tmp_path):
     trainer = fit(mix(toy(), 3), torch.randn(32, 2))
     trainer.save_checkpoint(tmp_path / "a.ckpt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.payoff.comparison import Comparison, in_short
+from mixgan_lightning.payoff.comparison import Comparison, Precision, in_short
 from mixgan_lightning.payoff.evaluation import Way
 from mixgan_lightning.payoff.pairs import Pairs
 
@@ -76,20 +77,25 @@ class Choice:
     def _way(self) -> Way:
         return Way(**{name: value for name, value in (self.made or {}).items() if name != "device"})
 
-    def make(self, pairs: Pairs, batch: Any, agree: Callable[[Any], Any]) -> None:
+    def make(self, pairs: Pairs, batch: Any, agree: Callable[[Any], Any], precision: Precision) -> None:
         """Have the pairs evaluated as before an interruption, if it was on this kind of device; else as fits best.
 
-        ``agree``: the first process's value, on all.
+        Args:
+            pairs: the game.
+            batch: the first one.
+            agree: of a value, the first process's, on all.
+            precision: the context that the game is played in, such as autocast.
         """
         device = pairs.gan.like.device.type
         before = self._way() if self.made and self.made["device"] == device and self.asked == "auto" else None
-        self.made = {"device": device, **agree(asdict(self._choose(pairs, batch, before)))}
+        self.made = {"device": device, **agree(asdict(self._choose(pairs, batch, before, precision)))}
         pairs.evaluate(self._way())
         for network in (*pairs.generators, *pairs.discriminators) if self.compiled else ():
             network.compile()
 
-    def _choose(self, pairs: Pairs, batch: Any, before: Way | None) -> Way:
-        return choose(self.asked, pairs, batch, self.recompute, one_by_one=self.compiled, before=before)
+    def _choose(self, pairs: Pairs, batch: Any, before: Way | None, precision: Precision) -> Way:
+        options = {"recompute": self.recompute, "one_by_one": self.compiled}
+        return choose(self.asked, pairs, batch, before=before, precision=precision, **options)
 
 
 def choose(
@@ -99,6 +105,7 @@ def choose(
     recompute: bool = False,
     one_by_one: bool = False,
     before: Way | None = None,
+    precision: Precision = nullcontext,
 ) -> Way:
     """The way to evaluate these pairs.
 
@@ -114,6 +121,7 @@ def choose(
         recompute: activations of one network at a time.
         one_by_one: not vectorised.
         before: what an interrupted training chose, so that it goes on as it was.
+        precision: the context that the game is played in.
     """
     single = len(pairs.generators) == len(pairs.discriminators) == 1
     plain = asked == "loop" or (asked == "auto" and single)
@@ -126,7 +134,7 @@ def choose(
     preferred = [*([before] if before else []), *preferred, LOOP]
     refused: dict[Way, str] = {}
     try:
-        comparison = Comparison(pairs, batch)
+        comparison = Comparison(pairs, batch, precision)
     except Exception as error:  # a GAN that cannot be copied, or no memory for a copy
         chosen, refused[preferred[0]] = LOOP, in_short(error)
     else:

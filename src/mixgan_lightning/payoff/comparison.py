@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,7 @@ from mixgan_lightning.sampling import own_stream
 
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-3}  # of the largest value; what is wrong differs by far more
 PLAIN = (int, float, bool, str, bytes, type(None))  # attributes that are compared by their value
+Precision = Callable[[], AbstractContextManager[Any]]
 FEW = 7  # samples that show how a network treats them
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -37,10 +40,11 @@ class Comparison:
     Args:
         pairs: the game; it is not touched.
         batch: what is played.
+        precision: the context that the game is played in, such as autocast.
     """
 
-    def __init__(self, pairs: Pairs, batch: Any) -> None:
-        self.pairs, self.batch = pairs, batch
+    def __init__(self, pairs: Pairs, batch: Any, precision: Precision = nullcontext) -> None:
+        self.pairs, self.batch, self.precision = pairs, batch, precision
         self.peculiar: str | None = None  # what only plain loops are sure to do right
         few = self._few()
         for dtype, played in ((torch.float64, few), (torch.float32, few), (torch.float32, batch)):
@@ -63,10 +67,13 @@ class Comparison:
         if self.peculiar is not None and (way.vectorised or way.joined or way.recompute):
             return self.peculiar
         try:
-            found = self._play(way)
+            reason = self._difference(self._play(way))
+            if reason is None:
+                with own_stream(self._device, seed=0), self.precision():
+                    self._step(*self._copy(way, self.played, dtype=None))
         except Exception as error:
             return in_short(error)
-        return self._difference(found)
+        return reason
 
     def _difference(self, found: Outcome) -> str | None:
         expected = self._reference.tensors
@@ -84,7 +91,7 @@ class Comparison:
         """How long one step of both players takes, the median of some."""
         game = self._copy(way, self.batch, dtype=None)
         times = []
-        with own_stream(self._device, seed=0):
+        with own_stream(self._device, seed=0), self.precision():
             for _ in range(warm_up + steps):
                 start = self._now()
                 self._step(*game)
