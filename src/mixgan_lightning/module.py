@@ -98,8 +98,8 @@ class MixGANModule(MixtureModule):
             None if log_probability_lr is None else check_not_negative("log_probability_lr", log_probability_lr)
         )
         self.gradient_clip = check_clip(gradient_clip)
-        self._evaluation = Choice(evaluation, recompute, compiled)
         own_losses = OwnLosses(type(self), MixGANModule)
+        self._evaluation = Choice(own_losses.evaluation(evaluation), recompute, compiled)
         self.replay: Replay | None = None
         if isinstance(self.gan, ReplayedGAN):
             own_losses.refuse()

@@ -69,3 +69,15 @@ class OwnLosses:
         if name != "all" and (not of_pairs or "generator_losses" in self.names):
             raise ConfigurationError(f"judges={name!r}: {self.of} plays losses of its own; leave judges out")
         return name
+
+    def evaluation(self, name: str) -> str:
+        """How pairs are evaluated, where there are any left that the package evaluates.
+
+        Raises:
+            ConfigurationError: where there are none, and a way is asked for.
+        """
+        if len(self.names) < 2:
+            return name
+        if name not in ("auto", "loop"):
+            raise ConfigurationError(f"evaluation={name!r}: {self.of} plays losses of its own; leave evaluation out")
+        return "loop"

@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from mixgan_lightning import GAN, mix
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.independent import IndependentGANs
 from mixgan_lightning.payoff import Way
 from mixgan_lightning.payoff.choice import CONCAT, LOOP, VECTORISED, VECTORISED_APART, choose
 from mixgan_lightning.payoff.comparison import Comparison
@@ -352,6 +353,17 @@ def test_an_evaluation_that_is_asked_for_counts_more_than_the_one_that_was_saved
 def test_an_unknown_evaluation_is_told_what_there_is():
     with pytest.raises(ConfigurationError, match="evaluation: expected auto, loop, concat, vectorised, got 'fast'"):
         game(lambda: nn.Linear(2, 1), evaluation="fast")
+
+
+def test_losses_of_ones_own_say_themselves_how_they_are_evaluated(fit):
+    def make():
+        return GAN(nn.Linear(LATENT_DIM, 2), nn.Linear(2, 1), latent_dim=LATENT_DIM)
+
+    model = IndependentGANs(make, 2)
+    fit(model, torch.randn(32, 2))
+    assert model.pairs.way == LOOP
+    with pytest.raises(ConfigurationError, match="evaluation='concat': IndependentGANs plays losses of its own"):
+        IndependentGANs(make, 2, evaluation="concat")
 
 
 def test_an_unmodified_gan_is_played_pair_by_pair():
