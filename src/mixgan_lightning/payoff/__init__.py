@@ -1,10 +1,10 @@
 """The (Tu, Tv) matrices of pair losses and payoffs of a GAN."""
 
 from mixgan_lightning.payoff.choice import Choice
-from mixgan_lightning.payoff.evaluation import Way
 from mixgan_lightning.payoff.fakes import FAKES, Fakes, FullFakes, ProportionalFakes, SplitFakes
 from mixgan_lightning.payoff.hands import Scores
 from mixgan_lightning.payoff.pairs import Pairs, expectation
+from mixgan_lightning.payoff.ways import Way
 
 __all__ = [
     "FAKES",

@@ -13,8 +13,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.payoff.comparison import Comparison, Precision, in_short
-from mixgan_lightning.payoff.evaluation import Way
 from mixgan_lightning.payoff.pairs import Pairs
+from mixgan_lightning.payoff.ways import Way
 
 LOOP = Way()
 CONCAT = Way(joined=True)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from mixgan_lightning.mixture import Mixture
-from mixgan_lightning.payoff.evaluation import Way
 from mixgan_lightning.payoff.pairs import Pairs, expectation
 from mixgan_lightning.payoff.trees import each
 from mixgan_lightning.payoff.vectorised import no_slow_fallback
+from mixgan_lightning.payoff.ways import Way
 from mixgan_lightning.sampling import own_stream
 
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-3}  # of the largest value; what is wrong differs by far more

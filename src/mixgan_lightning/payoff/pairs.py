@@ -14,10 +14,10 @@ from mixgan_lightning import objectives
 from mixgan_lightning.errors import ConfigurationError, DataError, GANError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
-from mixgan_lightning.payoff.evaluation import Evaluation, Forwards, Way
 from mixgan_lightning.payoff.fakes import Fakes, Group, equal_parts, neighbours
 from mixgan_lightning.payoff.hands import Hand, Hands, Scores, by_generator
 from mixgan_lightning.payoff.trees import chained, cut, each, part
+from mixgan_lightning.payoff.ways import Evaluation, Forwards, Way
 from mixgan_lightning.scores import adversarial, flattened, widened
 
 JUDGES = ("all", "one")
