@@ -283,6 +283,11 @@ class MixGANModule(MixtureModule):
         if self.replay is not None:
             self.replay.end_epoch()
 
+    def on_fit_end(self) -> None:
+        """Networks that were vectorised do not share memory any more: one may be saved alone."""
+        if self.replay is None:
+            self.pairs.part()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Beside the mixture's own: what the user's modules add."""
         super().on_save_checkpoint(checkpoint)

@@ -266,6 +266,18 @@ def test_a_training_goes_on_in_the_way_that_it_began_with(fit, toy, tmp_path, mo
     assert other.pairs.way == LOOP
 
 
+def test_after_a_training_every_network_has_memory_of_its_own(fit, toy, tmp_path):
+    model = mix(toy(), 3)
+    fit(model, torch.randn(32, 2))
+    assert model.pairs.way == VECTORISED
+    weights = [component[0].weight for component in model.generators]
+    assert len({weight.untyped_storage().data_ptr() for weight in weights}) == 3
+    assert all(weight.untyped_storage().nbytes() == weight.nbytes for weight in weights)
+    before = [p.detach().clone() for p in model.parameters()]
+    fit(model, torch.randn(32, 2))
+    assert not any(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
+
+
 def test_a_checkpoint_of_another_kind_of_device_does_not_bind(fit, toy, tmp_path):
     model = mix(toy(), 3, evaluation="loop")
     trainer = fit(model, torch.randn(32, 2))

@@ -67,10 +67,14 @@ class Pairs:
 
     def evaluate(self, way: Way) -> None:
         """From now on call the networks in this way, which ``Comparison`` finds to give the same as plain loops."""
-        self._evaluation.part()
+        self.part()
         self._evaluation = Evaluation(way)
         for mixture in (self.generators, self.discriminators):
             way.lay_out(mixture.components)
+
+    def part(self) -> None:
+        """Give networks that share memory their own again."""
+        self._evaluation.part()
 
     def discriminator_losses(self, batch: Any) -> Tensor:
         """L_ij = what D_j minimises against G_i, without penalties: (Tu, Tv)."""
