@@ -28,7 +28,13 @@ def taken(fit, toy):
 
     def train(hook):
         stopwatch, napping = Stopwatch(), Napping(hook)
-        fit(mix(toy(), 2), torch.randn(24, 2), batch_size=8, max_epochs=2, callbacks=[stopwatch, napping])
+        fit(
+            mix(toy(), 2, evaluation="loop"),
+            torch.randn(24, 2),
+            batch_size=8,
+            max_epochs=2,
+            callbacks=[stopwatch, napping],
+        )
         return stopwatch.taken, napping.naps
 
     return train
