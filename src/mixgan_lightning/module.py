@@ -14,7 +14,13 @@ from mixgan_lightning.gan import GAN
 from mixgan_lightning.gan_factory import MakeGAN, spec_of
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.mixture_module import MixtureModule
-from mixgan_lightning.optimizers import OwnOptimizer, frozen_opponents, player_optimizers, spare_driver_checks
+from mixgan_lightning.optimizers import (
+    OwnOptimizer,
+    frozen_opponents,
+    lay_out_state,
+    player_optimizers,
+    spare_driver_checks,
+)
 from mixgan_lightning.options import check_clip, check_not_negative
 from mixgan_lightning.own_losses import OwnLosses
 from mixgan_lightning.payoff import Choice, Pairs, expectation
@@ -52,7 +58,7 @@ class MixGANModule(MixtureModule):
             once; ``"auto"``, the fastest. Where one would change anything, the next is taken, and a line says why. An
             unmodified GAN is always played pair by pair.
         recompute: less memory for more time: of all networks, the activations of one at a time are kept; they are
-            computed again in the backward pass.
+            computed again in the backward pass. Not those of penalties.
         compiled: ``torch.compile`` every network; for long trainings, mostly on GPUs.
         entropy_weight: λ; 0.01 (the reference code's 0.1 pins the discriminators' weights to uniform).
         log_probability_lr: learning rate of α; default: the networks'. 0 keeps the weights uniform.
@@ -113,6 +119,7 @@ class MixGANModule(MixtureModule):
             self.pairs = Pairs(
                 self.gan, self.generators, self.discriminators, own_losses.fakes(fakes), own_losses.judges(judges)
             )
+            self.pairs.through_autograd = bool(own_losses.names)
         self._players: tuple[OwnOptimizer, OwnOptimizer] | None = None
         self._first_batch_checked = False
         self.save_hyperparameters(
@@ -267,6 +274,8 @@ class MixGANModule(MixtureModule):
             strategy = self.trainer.strategy
             precision = strategy.precision_plugin.train_step_context
             self._evaluation.make(self.pairs, batch, strategy.broadcast, precision)
+            for optimizer in self.trainer.optimizers:
+                lay_out_state(optimizer)
             self._first_batch_checked = True
         self.played.images_seen += len(self.gan.images(batch)) * self.trainer.world_size
         if isinstance(self.gan, ReplayedGAN):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -179,6 +179,14 @@ def frozen_opponents(optimizer: Optimizer, others: Sequence[Optimizer]) -> Itera
     finally:
         for parameter in opponents:
             parameter.requires_grad_(True)
+
+
+def lay_out_state(optimizer: Optimizer) -> None:
+    """Bring what an optimiser keeps of its parameters into their memory format: fused ones go by the memory."""
+    for parameter, state in optimizer.state.items():
+        for name, kept in state.items():
+            if isinstance(kept, Tensor) and kept.shape == parameter.shape and kept.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=kept.dtype).copy_(kept)
 
 
 def _held(optimizer: Optimizer) -> Iterator[Parameter]:

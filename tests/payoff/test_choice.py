@@ -224,6 +224,33 @@ def test_networks_that_share_a_tensor_are_not_vectorised():
     assert "share tensors" in Comparison(model.pairs, torch.randn(13, 2)).why_not(VECTORISED)
 
 
+def test_parameters_tied_by_their_memory_stay_tied(fit, caplog):
+    def make():
+        discriminator = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 1))
+        discriminator[1].weight.data = discriminator[0].weight.data
+        return GAN(nn.Linear(LATENT_DIM, 2), discriminator, latent_dim=LATENT_DIM)
+
+    model = mix(make, 3)
+    with caplog.at_level("INFO", logger="pytorch_lightning.utilities.rank_zero"):
+        fit(model, torch.randn(32, 2))
+    assert model.pairs.way == LOOP
+    assert "share memory" in caplog.text
+    assert all(torch.equal(d[0].weight, d[1].weight) for d in model.discriminators)
+
+
+def test_what_a_forward_pass_puts_into_a_container_is_seen():
+    class Collecting(nn.Linear):
+        def __init__(self, *shape):
+            super().__init__(*shape)
+            self.kept, self.seen = [], {"n": 0}
+
+        def forward(self, points):
+            self.seen["n"] += len(points)
+            return super().forward(points)
+
+    assert choose("auto", game(lambda: Collecting(2, 1)).pairs, torch.randn(13, 2)) == LOOP
+
+
 def test_networks_that_differ_are_not_vectorised():
     model = game(lambda: nn.Linear(2, 1))
     model.discriminators.components[1] = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))

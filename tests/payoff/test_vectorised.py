@@ -90,6 +90,10 @@ def replaced(mixture):
     mixture.components[1][0].weight = nn.Parameter(torch.randn(4, 3, dtype=torch.float64))
 
 
+def exchanged(mixture):
+    mixture.components[0] = network().double()
+
+
 def swapped(mixture):
     for parameter in mixture.components[2].parameters():
         parameter.data = parameter.data + 1
@@ -105,7 +109,7 @@ def descended(mixture):
         parameter.data -= 0.1
 
 
-@pytest.mark.parametrize("change", [moved, loaded, assigned, replaced, swapped, frozen, descended])
+@pytest.mark.parametrize("change", [moved, loaded, assigned, replaced, exchanged, swapped, frozen, descended])
 def test_what_happens_to_parameters_between_calls_counts(change):
     mixture, calls = mixture_of(), AllAtOnce()
     assert_same(mixture, calls, inputs(1, 7, 3))

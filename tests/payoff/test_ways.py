@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.data import DataLoader, TensorDataset
 
-from mixgan_lightning import GAN, mix, objectives
+from mixgan_lightning import GAN, MixGANModule, mix, objectives
 from mixgan_lightning.payoff import Way, choice, expectation
 from mixgan_lightning.payoff.comparison import Comparison
 
@@ -209,3 +209,68 @@ def test_a_dataset_whose_batches_differ_in_size_is_played_in_every_way(fit):
         ends.append([p.detach().clone() for p in model.parameters()])
     assert difference(ends[1], ends[0]) <= 1e-9
     assert difference(ends[2], ends[0]) <= 1e-9
+
+
+def adam():
+    return partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999), fused=True)
+
+
+def trained(fit, make, **options):
+    torch.manual_seed(0)
+    model = mix(make, 3, **options).double()
+    fit(model, torch.randn(48, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2)), seed=1)
+    return [t.detach().clone() for t in model.state_dict().values()]
+
+
+@pytest.mark.parametrize("resumed", ["concat", "auto", "vectorised"])
+def test_a_fused_optimiser_goes_on_where_the_memory_format_changes(fit, tmp_path, resumed):
+    make = lambda: GAN(*networks("none"), latent_dim=LATENT_DIM, optimizer=adam())  # noqa: E731
+    images = torch.rand(32, *SHAPE, dtype=torch.float64) * 2 - 1
+    torch.manual_seed(0)
+    fit(mix(make, 3, evaluation="loop").double(), images, seed=1).save_checkpoint(tmp_path / "a.ckpt")
+    contents = torch.load(tmp_path / "a.ckpt")
+    del contents["mixgan_lightning"]["evaluation"]  # as of an earlier version
+    torch.save(contents, tmp_path / "a.ckpt")
+    ends = []
+    for evaluation in ("loop", resumed):
+        model = mix(make, 3, evaluation=evaluation).double()
+        fit(model, images, seed=5, ckpt_path=tmp_path / "a.ckpt", max_epochs=2)
+        ends.append([p.detach().clone() for p in model.parameters()])
+    assert difference(*ends) <= 1e-9
+
+
+class Added(nn.Module):
+    """Two parameters with one and the same gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.base, self.delta = nn.Parameter(torch.randn(2, 1)), nn.Parameter(torch.randn(2, 1))
+
+    def forward(self, points):
+        return points @ (self.base + self.delta)
+
+
+def test_gradients_that_are_equal_are_clipped_once_each(fit):
+    make = lambda: GAN(nn.Linear(LATENT_DIM, 2), Added(), latent_dim=LATENT_DIM)  # noqa: E731
+    loop, ours = (trained(fit, make, evaluation=way, gradient_clip=1e-2) for way in ("loop", "vectorised"))
+    assert difference(loop, ours) <= 1e-9
+
+
+class WithGradientNorm(MixGANModule):
+    def generator_losses(self, batch):
+        losses = super().generator_losses(batch)
+        (gradient,) = torch.autograd.grad(losses.sum(), self.generators.components[0].weight, create_graph=True)
+        return losses + gradient.square().sum()
+
+
+def test_a_loss_of_ones_own_may_ask_autograd_for_gradients(fit):
+    ends = []
+    for evaluation in ("loop", "auto"):
+        torch.manual_seed(0)
+        make = lambda: GAN(nn.Linear(LATENT_DIM, 2), nn.Linear(2, 1), latent_dim=LATENT_DIM)  # noqa: E731
+        model = WithGradientNorm(make, 3, evaluation=evaluation).double()
+        points = torch.randn(32, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+        fit(model, points, seed=1)
+        ends.append([p.detach().clone() for p in model.parameters()])
+    assert model.pairs.way.vectorised
+    assert difference(*ends) <= 1e-9

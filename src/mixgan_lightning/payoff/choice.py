@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
@@ -75,7 +75,8 @@ class Choice:
             self._way().lay_out(player)
 
     def _way(self) -> Way:
-        return Way(**{name: value for name, value in (self.made or {}).items() if name != "device"})
+        known = {field.name for field in fields(Way)}
+        return Way(**{name: value for name, value in (self.made or {}).items() if name in known})
 
     def make(self, pairs: Pairs, batch: Any, agree: Callable[[Any], Any], precision: Precision) -> None:
         """Have the pairs evaluated as before an interruption, if it was on this kind of device; else as fits best.
@@ -87,6 +88,7 @@ class Choice:
             precision: the context that the game is played in, such as autocast.
         """
         device = pairs.gan.like.device.type
+        pairs.part()
         before = self._way() if self.made and self.made["device"] == device and self.asked == "auto" else None
         self.made = {"device": device, **agree(asdict(self._choose(pairs, batch, before, precision)))}
         pairs.evaluate(self._way())
@@ -133,6 +135,9 @@ def choose(
         preferred = [replace(way, recompute=recompute) for way in preferred if not way.vectorised]
     preferred = [*([before] if before else []), *preferred, LOOP]
     refused: dict[Way, str] = {}
+    if _has_ties(pairs):
+        _tell(asked, LOOP, {preferred[0]: "some of its parameters share memory"})
+        return LOOP
     try:
         comparison = Comparison(pairs, batch, precision)
     except Exception as error:  # a GAN that cannot be copied, or no memory for a copy
@@ -170,6 +175,12 @@ def _in_order(asked: str, convolutional: bool) -> list[Way]:
         return ways
     laid_out = [([] if way.vectorised else [replace(way, channels_last=True)]) for way in ways]
     return [each for way, others in zip(ways, laid_out, strict=True) for each in (*others, way)]
+
+
+def _has_ties(pairs: Pairs) -> bool:
+    """Whether parameters are tied by their memory (``b.data = a.data``), which copies of them would not be."""
+    held = [p for mixture in (pairs.generators, pairs.discriminators) for p in mixture.parameters() if p.numel()]
+    return len({p.data_ptr() for p in held}) < len(held)
 
 
 def _has_convolutions(pairs: Pairs) -> bool:

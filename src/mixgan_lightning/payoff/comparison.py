@@ -20,6 +20,7 @@ from mixgan_lightning.payoff.ways import Way
 from mixgan_lightning.sampling import own_stream
 
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-3}  # of the largest value; what is wrong differs by far more
+CONTAINERS = (list, dict, set)
 PLAIN = (int, float, bool, str, bytes, type(None))  # attributes that are compared by their value
 Precision = Callable[[], AbstractContextManager[Any]]
 FEW = 7  # samples that show how a network treats them
@@ -81,11 +82,16 @@ class Comparison:
             return f"no gradient, or one too many: {min(found.tensors.keys() ^ expected.keys())}"
         for name, tensor in expected.items():
             gap = float((found.tensors[name].double() - tensor.double()).abs().max()) if tensor.numel() else 0.0
-            if not gap <= TOLERANCE[self.dtype] * max(1.0, float(tensor.abs().max()) if tensor.numel() else 0.0):
+            if not gap <= TOLERANCE[self.dtype] * self._scale(tensor):
                 return f"{name} would differ by {gap:.2g}"
         if not torch.equal(found.random_state, self._reference.random_state):
             return "it draws random numbers"
         return None
+
+    def _scale(self, tensor: Tensor) -> float:
+        """What a difference is small beside; float32 is compared coarsely, so beside the tensor's own values."""
+        largest = float(tensor.abs().max()) if tensor.numel() else 0.0
+        return max(1.0, largest) if self.dtype == torch.float64 else largest + 1e-7
 
     def seconds(self, way: Way, steps: int = 5, warm_up: int = 3) -> float:
         """How long one step of both players takes, the median of some."""
@@ -179,7 +185,7 @@ def _attributes(network: nn.Module) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path, module in network.named_modules():
         own = {key: value for key, value in vars(module).items() if key not in ("_parameters", "_modules", "_buffers")}
-        found |= {f"{path}.{key}": value for key, value in (own | module._buffers).items()}
+        found |= {f"{path}.{key}": _kept(value) for key, value in (own | module._buffers).items()}
     return found
 
 
@@ -193,5 +199,12 @@ def _peculiarity(network: nn.Module, before: dict[str, Any]) -> str | None:
     return next((f"{path or 'it'} has hooks" for path in hooked), None)
 
 
+def _kept(value: Any) -> Any:
+    """What an attribute is now: of a container, which may be changed in place, its entries."""
+    return tuple(value.items() if isinstance(value, dict) else value) if isinstance(value, CONTAINERS) else value
+
+
 def _is_same(before: Any, after: Any) -> bool:
+    if isinstance(before, tuple) and isinstance(after, tuple):
+        return len(before) == len(after) and all(map(_is_same, before, after))
     return before is after or (isinstance(before, PLAIN) and before == after)

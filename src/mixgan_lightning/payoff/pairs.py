@@ -42,6 +42,7 @@ class Pairs:
         judges: "all": every fake of a generators' step is scored by all discriminators; "one": by one of them.
 
     Attributes:
+        through_autograd: whether vectorised gradients reach the parameters by autograd alone; for losses of one's own.
         scores: adversarial scores of the last discriminator step, without their graph.
     """
 
@@ -50,6 +51,7 @@ class Pairs:
     ) -> None:
         self.gan, self.generators, self.discriminators, self.fakes = gan, generators, discriminators, fakes
         self.judges = self._checked(judges)
+        self.through_autograd = False
         self._evaluation = Evaluation()
         self.scores: Scores | None = None
         self._penalised: Tensor | None = None
@@ -68,7 +70,7 @@ class Pairs:
     def evaluate(self, way: Way) -> None:
         """From now on call the networks in this way, which ``Comparison`` finds to give the same as plain loops."""
         self.part()
-        self._evaluation = Evaluation(way)
+        self._evaluation = Evaluation(way, self.through_autograd)
         for mixture in (self.generators, self.discriminators):
             way.lay_out(mixture.components)
 

@@ -44,7 +44,8 @@ class Stacked:
     def gather(self) -> None:
         """Stack what is no view (any more): ``.to()`` or a callback may have moved it."""
         if not self._views or any(dictionary[name].data_ptr() != at for dictionary, name, at in self._views):
-            self.tensors = [torch.stack([d[name].detach() for d, name in column]) for column in self.columns]
+            with torch.inference_mode(False):  # they stay after a validation
+                self.tensors = [torch.stack([d[name].detach() for d, name in column]) for column in self.columns]
             self._point(self.tensors)
             self._views = [(d, name, d[name].data_ptr()) for column in self.columns for d, name in column]
             self._own = [[dictionary[name] for dictionary, name in column] for column in self.columns]
@@ -60,8 +61,11 @@ class Stacked:
             for (dictionary, name), own in zip(column, stack, strict=True):
                 dictionary[name].data = own
 
-    def of(self, first: int, n: int) -> Sequence[Tensor]:
-        """The tensors (n, …) of n networks from the first on; gradients flow to the networks' own."""
+    def of(self, first: int, n: int, through_autograd: bool) -> Sequence[Tensor]:
+        """The tensors (n, …) of n networks from the first on; gradients flow to the networks' own.
+
+        ``through_autograd``: by autograd, as losses need that ask it for gradients; else they are written at once.
+        """
         stacks = self.tensors if n == self.size else [stack[first : first + n] for stack in self.tensors]
         if not torch.is_grad_enabled():
             return stacks
@@ -69,8 +73,9 @@ class Stacked:
         learning = next((tensor for tensor in own if tensor.requires_grad), None)
         if learning is None:
             return stacks
+        # DDP has hooks of its own
         hooked = any(tensor._backward_hooks or tensor._post_accumulate_grad_hooks for tensor in own)
-        if hooked or (distributed.is_available() and distributed.is_initialized()):  # DDP has hooks of its own
+        if through_autograd or hooked or (distributed.is_available() and distributed.is_initialized()):
             return _Stack.apply(n, stacks, *own)
         return _StackOfLeaves.apply(n, stacks, own, learning)
 
@@ -103,9 +108,13 @@ class _StackOfLeaves(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[None, ...]:
+        seen: set[int] = set()
         for k, gradient in enumerate(gradients):
             if gradient is not None:
                 laid_out = _laid_out_as(ctx.stacks[k], gradient)
+                if laid_out.data_ptr() in seen:  # parameters that are added have one gradient, and each wants its own
+                    laid_out = laid_out.clone()
+                seen.add(laid_out.data_ptr())
                 for own, g in zip(ctx.own[k * ctx.n :], laid_out.unbind(), strict=False):
                     if own.requires_grad:
                         own.grad = g if own.grad is None else own.grad + g

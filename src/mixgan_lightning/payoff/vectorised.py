@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -27,15 +28,16 @@ class AllAtOnce:
     batched product. What cannot be vectorised raises.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, through_autograd: bool = False) -> None:
+        self.through_autograd = through_autograd
         self._players: dict[int, _Player] = {}
 
     def __call__(self, mixture: Mixture, rule: Rule, dealt: Sequence[Any] = (), first: int = 0, n: int = 0) -> Any:
         n = n or len(mixture)
         player = self._players.get(id(mixture))
-        if player is None or player.mixture is not mixture:
+        if player is None or not player.is_of(mixture):
             player = self._players[id(mixture)] = _Player(mixture)
-        stacks = player.stacks(first, n)
+        stacks = player.stacks(first, n, self.through_autograd)
         # torch.vmap itself, without its checks of nested arguments, which cost as much as a small layer
         with vmap_increment_nesting(n, "error") as level, player.standing_for_all(stacks, level, n) as network:
             given = (each(partial(_batched, level), tree) for tree in dealt)
@@ -65,7 +67,7 @@ class _Player:
 
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
-        networks = list(mixture.components)
+        self.networks = networks = list(mixture.components)
         self.parameters, self.buffers = Stacked(networks, "_parameters"), Stacked(networks, "_buffers")
         kinds = {(id(dictionary), name): kind for (dictionary, name), kind in self.parameters.slots}
         self.linear: list[tuple[nn.Linear, int, int]] = []  # (layer, which stack is its weight, its bias)
@@ -78,11 +80,15 @@ class _Player:
         self.parameters.part()
         self.buffers.part()
 
-    def stacks(self, first: int, n: int) -> list[tuple[Stacked, Sequence[Tensor]]]:
+    def is_of(self, mixture: Mixture) -> bool:
+        """Whether the mixture has still these networks."""
+        return len(self.networks) == len(mixture) and all(map(operator.is_, self.networks, mixture))
+
+    def stacks(self, first: int, n: int, through_autograd: bool) -> list[tuple[Stacked, Sequence[Tensor]]]:
         """The parameters, and the buffers, of n networks from the first on."""
         for table in (self.parameters, self.buffers):
             table.gather()
-        return [(table, table.of(first, n)) for table in (self.parameters, self.buffers)]
+        return [(table, table.of(first, n, through_autograd)) for table in (self.parameters, self.buffers)]
 
     @contextmanager
     def standing_for_all(

@@ -58,9 +58,9 @@ class Way:
 class Evaluation:
     """Calls the networks in one of the ways; by default in plain loops, the reference."""
 
-    def __init__(self, way: Way | None = None) -> None:
+    def __init__(self, way: Way | None = None, through_autograd: bool = False) -> None:
         self.way = way or Way()
-        self.calls: Calls = AllAtOnce() if self.way.vectorised else OneByOne(self.way.recompute)
+        self.calls: Calls = AllAtOnce(through_autograd) if self.way.vectorised else OneByOne(self.way.recompute)
 
     def forwards(self, given: Sequence[Forwards], with_batch: bool) -> Iterator[tuple[Tensor, Any]]:
         """(images, batch) for each call of a discriminator.
