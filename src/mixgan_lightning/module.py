@@ -14,13 +14,7 @@ from mixgan_lightning.gan import GAN
 from mixgan_lightning.gan_factory import MakeGAN, spec_of
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.mixture_module import MixtureModule
-from mixgan_lightning.optimizers import (
-    OwnOptimizer,
-    frozen_opponents,
-    lay_out_state,
-    player_optimizers,
-    spare_driver_checks,
-)
+from mixgan_lightning.optimizers import OwnOptimizer, frozen_opponents, player_optimizers, spare_driver_checks
 from mixgan_lightning.options import check_clip, check_not_negative
 from mixgan_lightning.own_losses import OwnLosses
 from mixgan_lightning.payoff import Choice, Pairs, expectation
@@ -269,14 +263,12 @@ class MixGANModule(MixtureModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Look at the first batch before the first step; count what is seen."""
-        if isinstance(self.gan, GAN) and not self._first_batch_checked:
-            checks.check_game(self.gan, self.generators, self.discriminators, self.pairs.fakes, batch)
-            strategy = self.trainer.strategy
-            precision = strategy.precision_plugin.train_step_context
-            self._evaluation.make(self.pairs, batch, strategy.broadcast, precision)
-            for optimizer in self.trainer.optimizers:
-                lay_out_state(optimizer)
-            self._first_batch_checked = True
+        if isinstance(self.gan, GAN):
+            is_first, self._first_batch_checked = not self._first_batch_checked, True
+            if is_first:
+                checks.check_game(self.gan, self.generators, self.discriminators, self.pairs.fakes, batch)
+            if is_first or (batch_idx == 0 and not self._evaluation.holds(self.pairs)):
+                self._evaluation.make(self.pairs, batch, self.trainer)
         self.played.images_seen += len(self.gan.images(batch)) * self.trainer.world_size
         if isinstance(self.gan, ReplayedGAN):
             self.gan.observe(batch)

@@ -13,7 +13,14 @@ from mixgan_lightning.payoff import Way, expectation
 
 LATENT_DIM, BATCH, DRAWS = 3, 26, 800
 OBJECTIVES = [NonSaturating(), Wasserstein(), LeastSquares()]
-WAYS = [Way(), Way(joined=True), Way(vectorised=True, joined=True), Way(vectorised=True), Way(recompute=True)]
+WAYS = [
+    Way(),
+    Way(joined=True),
+    Way(vectorised=True, joined=True),
+    Way(vectorised=True, joined=True, filled=True),
+    Way(vectorised=True),
+    Way(recompute=True),
+]
 
 
 def networks():

@@ -1,8 +1,10 @@
 """Which way is taken, and what is said where it is not the one asked for."""
 
 import re
+from dataclasses import replace
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.nn.utils import spectral_norm as hookedspectral_norm
@@ -99,6 +101,8 @@ def hooked():
 def spectral():
     return nn.Sequential(spectral_norm(nn.Linear(2, 8)), nn.Linear(8, 1))
 
+
+FILLED = replace(VECTORISED, filled=True)
 
 # discriminator, the way that auto takes, what is said of those that it does not
 CASES = {
@@ -283,11 +287,11 @@ def test_a_training_goes_on_in_the_way_that_it_began_with(fit, toy, tmp_path, mo
     model = mix(toy(), 3)
     trainer = fit(model, torch.randn(32, 2))
     trainer.save_checkpoint(tmp_path / "a.ckpt")
-    assert model.pairs.way == VECTORISED
+    assert model.pairs.way == FILLED
     monkeypatch.setattr("mixgan_lightning.payoff.choice._in_order", lambda *_: [LOOP])  # of an other version, say
     again = mix(toy(), 3)
     fit(again, torch.randn(32, 2), ckpt_path=tmp_path / "a.ckpt", max_epochs=2)
-    assert again.pairs.way == VECTORISED
+    assert again.pairs.way == FILLED
     other = mix(toy(), 3)
     fit(other, torch.randn(32, 2))
     assert other.pairs.way == LOOP
@@ -296,13 +300,52 @@ def test_a_training_goes_on_in_the_way_that_it_began_with(fit, toy, tmp_path, mo
 def test_after_a_training_every_network_has_memory_of_its_own(fit, toy, tmp_path):
     model = mix(toy(), 3)
     fit(model, torch.randn(32, 2))
-    assert model.pairs.way == VECTORISED
+    assert model.pairs.way == FILLED
     weights = [component[0].weight for component in model.generators]
     assert len({weight.untyped_storage().data_ptr() for weight in weights}) == 3
     assert all(weight.untyped_storage().nbytes() == weight.nbytes for weight in weights)
     before = [p.detach().clone() for p in model.parameters()]
     fit(model, torch.randn(32, 2))
     assert not any(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
+
+
+class AtTheSecondEpoch(pl.Callback):
+    def __init__(self, change):
+        self.change = change
+
+    def on_train_epoch_start(self, trainer, module):
+        for discriminator in module.discriminators:
+            self.change(discriminator[1], trainer.current_epoch > 0)
+
+
+CHANGES = {
+    "BatchNorm learns": (lambda: nn.BatchNorm1d(4), nn.BatchNorm1d.train, VECTORISED_APART),
+    "dropout": (lambda: nn.Dropout(0.5), nn.Dropout.train, CONCAT),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_layers_that_change_between_epochs_have_the_choice_made_anew(fit, name):
+    layer, change, expected = CHANGES[name]
+    points, ends = torch.randn(52, 2, dtype=torch.float64), []
+    for evaluation in ("loop", "auto"):
+        torch.manual_seed(0)
+        model = game(lambda: nn.Sequential(nn.Linear(2, 4), layer(), nn.Linear(4, 1)), evaluation=evaluation).double()
+        ways = Ways()
+        fit(model, points, batch_size=13, seed=1, max_epochs=2, callbacks=[AtTheSecondEpoch(change), ways])
+        ends.append([t.detach().clone() for t in model.state_dict().values()])
+    assert ways.seen == [VECTORISED, expected]
+    assert max(float((a - b).abs().max()) for a, b in zip(*ends, strict=True)) <= 1e-8
+
+
+class Ways(pl.Callback):
+    """The way of each epoch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_epoch_end(self, trainer, module):
+        self.seen.append(module.pairs.way)
 
 
 def test_a_checkpoint_of_another_kind_of_device_does_not_bind(fit, toy, tmp_path):
@@ -312,7 +355,7 @@ def test_a_checkpoint_of_another_kind_of_device_does_not_bind(fit, toy, tmp_path
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     again = mix(toy(), 3)
     fit(again, torch.randn(32, 2), ckpt_path=tmp_path / "a.ckpt", max_epochs=2)
-    assert again.pairs.way == VECTORISED
+    assert again.pairs.way == FILLED
 
 
 def test_activations_are_recomputed_where_it_is_asked_for():

@@ -32,6 +32,10 @@ class Calls(Protocol):
         """
         ...
 
+    def part(self) -> None:
+        """Give every network memory of its own again, where they share it."""
+        ...
+
 
 class OneByOne:
     """A plain loop: the reference, by which the other ways are tested.
@@ -48,6 +52,9 @@ class OneByOne:
         networks = mixture.components[first : first + (n or len(mixture))]
         play = partial(_recomputed, rule) if self.recompute and torch.is_grad_enabled() else rule
         return stacked([play(network, *(part(tree, k) for tree in dealt)) for k, network in enumerate(networks)])
+
+    def part(self) -> None:
+        """They have it."""
 
 
 def _recomputed(rule: Rule, network: nn.Module, *dealt: Any) -> Any:

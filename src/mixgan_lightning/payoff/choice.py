@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.optimizers import lay_out_state
 from mixgan_lightning.payoff.comparison import Comparison, Precision, in_short
 from mixgan_lightning.payoff.pairs import Pairs
 from mixgan_lightning.payoff.ways import Way
@@ -50,6 +52,7 @@ class Choice:
                 )
         self.asked, self.recompute, self.compiled = asked, recompute, compiled
         self.made: dict[str, Any] | None = None
+        self._settings: list[dict[str, Any]] = []
 
     def check_pair_by_pair(self) -> None:
         """For an unmodified GAN, whose step is replayed for each pair.
@@ -78,20 +81,27 @@ class Choice:
         known = {field.name for field in fields(Way)}
         return Way(**{name: value for name, value in (self.made or {}).items() if name in known})
 
-    def make(self, pairs: Pairs, batch: Any, agree: Callable[[Any], Any], precision: Precision) -> None:
+    def holds(self, pairs: Pairs) -> bool:
+        """Whether it was made for the layers as they are now: a BatchNorm in eval mode then may learn now."""
+        return self._settings == _settings(pairs)
+
+    def make(self, pairs: Pairs, batch: Any, trainer: pl.Trainer) -> None:
         """Have the pairs evaluated as before an interruption, if it was on this kind of device; else as fits best.
 
         Args:
             pairs: the game.
             batch: the first one.
-            agree: of a value, the first process's, on all.
-            precision: the context that the game is played in, such as autocast.
+            trainer: of its precision; all its processes do the same.
         """
-        device = pairs.gan.like.device.type
+        device, precision = pairs.gan.like.device.type, trainer.strategy.precision_plugin.train_step_context
         pairs.part()
         before = self._way() if self.made and self.made["device"] == device and self.asked == "auto" else None
-        self.made = {"device": device, **agree(asdict(self._choose(pairs, batch, before, precision)))}
+        chosen = asdict(self._choose(pairs, batch, before, precision))
+        self.made = {"device": device, **trainer.strategy.broadcast(chosen)}
+        self._settings = _settings(pairs)
         pairs.evaluate(self._way())
+        for optimizer in trainer.optimizers:
+            lay_out_state(optimizer)
         for network in (*pairs.generators, *pairs.discriminators) if self.compiled else ():
             network.compile()
 
@@ -130,7 +140,7 @@ def choose(
     if plain and not recompute:
         return LOOP
     timed = asked == "auto" and before is None and is_timed(pairs)
-    preferred = [LOOP] if plain else _in_order(asked, _has_convolutions(pairs))
+    preferred = [LOOP] if plain else _in_order(asked, pairs)
     if recompute or one_by_one:
         preferred = [replace(way, recompute=recompute) for way in preferred if not way.vectorised]
     preferred = [*([before] if before else []), *preferred, LOOP]
@@ -164,23 +174,37 @@ def _exact(comparison: Comparison, ways: Iterable[Way], refused: dict[Way, str])
             refused[way] = reason
 
 
-def _in_order(asked: str, convolutional: bool) -> list[Way]:
+def _in_order(asked: str, pairs: Pairs) -> list[Way]:
     """All ways, the first first."""
+    convolutional = _has_convolutions(pairs)
     if asked == "auto":
         names = ["concat", "loop", "vectorised"] if convolutional else ["vectorised", "concat", "loop"]
     else:
         names = [asked, *(name for name in ("concat", "loop") if name != asked)]
-    ways = [way for name in names for way in NAMED[name]]
-    if not convolutional:
-        return ways
-    laid_out = [([] if way.vectorised else [replace(way, channels_last=True)]) for way in ways]
-    return [each for way, others in zip(ways, laid_out, strict=True) for each in (*others, way)]
+    return [each for name in names for way in NAMED[name] for each in (*_quicker(way, pairs, convolutional), way)]
+
+
+def _quicker(way: Way, pairs: Pairs, convolutional: bool) -> list[Way]:
+    """What makes a way quicker where it can be had."""
+    if way.vectorised:
+        return [] if pairs.fakes.name == "full" else [replace(way, filled=True)]  # only shares differ in size
+    return [replace(way, channels_last=True)] if convolutional else []
 
 
 def _has_ties(pairs: Pairs) -> bool:
     """Whether parameters are tied by their memory (``b.data = a.data``), which copies of them would not be."""
     held = [p for mixture in (pairs.generators, pairs.discriminators) for p in mixture.parameters() if p.numel()]
     return len({p.data_ptr() for p in held}) < len(held)
+
+
+def _settings(pairs: Pairs) -> list[dict[str, Any]]:
+    """Of torch's own layers, what says how they compute: their mode, the p of a dropout, a momentum."""
+    layers = (layer for mixture in (pairs.generators, pairs.discriminators) for layer in mixture.components.modules())
+    return [
+        {name: value for name, value in vars(layer).items() if isinstance(value, (bool, int, float))}
+        for layer in layers
+        if type(layer).__module__.startswith("torch.nn")
+    ]
 
 
 def _has_convolutions(pairs: Pairs) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.pairs import Pairs, expectation
 from mixgan_lightning.payoff.trees import each
-from mixgan_lightning.payoff.vectorised import no_slow_fallback
 from mixgan_lightning.payoff.ways import Way
 from mixgan_lightning.sampling import own_stream
 
@@ -129,7 +128,7 @@ class Comparison:
         pairs, batch = self._copy(way, self.played, self.dtype)
         networks = {"gan": pairs.gan, "generators": pairs.generators, "discriminators": pairs.discriminators}
         before = {name: _attributes(network) for name, network in networks.items()}
-        with own_stream(self._device, seed=0), no_slow_fallback():
+        with own_stream(self._device, seed=0), _no_slow_fallback():
             tensors = self._step(pairs, batch)
             state = torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else torch.get_rng_state()
         for player, network in networks.items():
@@ -159,9 +158,23 @@ class Comparison:
         return found
 
 
+@contextmanager
+def _no_slow_fallback() -> Iterator[None]:
+    """An operation that vmap would carry out network by network raises."""
+    from torch._C import _functorch  # private: a torch without it only loses this comparison, and so the other ways
+
+    before = _functorch._is_vmap_fallback_enabled()  # type: ignore[attr-defined]
+    _functorch._set_vmap_fallback_enabled(False)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        _functorch._set_vmap_fallback_enabled(before)  # type: ignore[attr-defined]
+
+
 def in_short(error: Exception) -> str:
     """Its kind and its first sentence."""
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0].partition('. ')[0][:120]}"
+    line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line.partition('. ')[0][:120]}"
 
 
 @torch.no_grad()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from functools import cache
 from itertools import count
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mixgan_lightning import objectives
 from mixgan_lightning.errors import ConfigurationError, DataError, GANError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
-from mixgan_lightning.payoff.fakes import Fakes, Group, equal_parts, neighbours
+from mixgan_lightning.payoff.dealing import deal
+from mixgan_lightning.payoff.fakes import Fakes, equal_parts, neighbours
 from mixgan_lightning.payoff.hands import Hand, Hands, Scores, by_generator
+from mixgan_lightning.payoff.rules import is_default, is_ours, needs_batch
 from mixgan_lightning.payoff.trees import chained, cut, each, part
 from mixgan_lightning.payoff.ways import Evaluation, Forwards, Way
 from mixgan_lightning.scores import adversarial, flattened, widened
@@ -89,7 +90,7 @@ class Pairs:
         real, fake = hands.said_beside(of_real), hands.said_of_fakes(of_fakes)
         scores = Scores([*map(adversarial, real)], [*map(adversarial, fake)])
         self.scores, self._penalised = scores.detach(), fakes
-        if self._is_ours("discriminator_objective"):
+        if is_ours(self.gan, "discriminator_objective"):
             return _matrix(map(self.gan.objective.discriminator_loss, scores.real, scores.fake))
 
         def pair(held: tuple[Hand, Any, Any], j: int) -> Tensor:
@@ -105,7 +106,7 @@ class Pairs:
         if self.judges == "one":
             return self._with_auxiliary(self._losses_by_one_judge(hands), hands)
         fake = hands.said_of_fakes(self._judge([(self.fakes.forwards(hands.fakes), hands.beside)]))
-        if self._is_ours("generator_objective"):
+        if is_ours(self.gan, "generator_objective"):
             losses = _matrix(self.gan.objective.generator_loss(adversarial(outputs)) for outputs in fake)
             return self._with_auxiliary(losses, hands)
 
@@ -147,29 +148,18 @@ class Pairs:
         if self.scores is None:
             return None
         real, fake = self.scores.real, self.scores.fake
-        if self._is_ours("payoff"):
+        if is_ours(self.gan, "payoff"):
             return _matrix(map(self.gan.objective.payoff, real, fake))
         sizes = [scores.shape[1] for scores in fake]
         held = zip(by_generator(real, sizes), by_generator(fake, sizes), strict=True)
         return self._pair_by_pair("payoff", lambda scores, j: self.gan.payoff(*(part(s, j) for s in scores)), held)
 
     def _deal(self, batch: Any) -> Hands:
-        """One draw of latents for the step, shared by the generators or dealt out to them."""
-        n = len(self.gan.images(batch))
-        drawn, groups = self.gan.latents(n, batch), self.fakes.groups(n, self.generators)
-        fakes = [self._generate(group, drawn, batch) for group in groups]
-        return Hands(self.fakes, groups, drawn, batch, fakes, self.gan.fake_batch(drawn, batch))
-
-    def _generate(self, group: Group, latents: Any, batch: Any) -> Tensor:
-        """The fakes of a group's generators, (generators, samples, …)."""
-        calls = partial(self._evaluation.calls, self.generators, first=group.first, n=group.networks)
-        if self._needs_batch("generate"):
-            return calls(self.gan.generate, (self.fakes.deal(latents, group), self.fakes.deal(batch, group)))
-        return calls(lambda g, h: self.gan.generate(g, h, batch), (self.fakes.deal(latents, group),))
+        return deal(self.gan, self.generators, self.fakes, self._evaluation, batch)
 
     def _with_auxiliary(self, losses: Tensor, hands: Hands) -> Tensor:
         """Each generator's own term added to its row: Σ_j w_vj = 1, so that it is weighted by w_ui."""
-        if self._is_default("generator_auxiliary"):
+        if is_default(self.gan, "generator_auxiliary"):
             return losses
         terms = (self.gan.generator_auxiliary(hand.fakes, hand.latents, hand.batch) for hand in hands)
         rows = zip(losses, terms, strict=True)
@@ -177,14 +167,10 @@ class Pairs:
 
     def _judge(self, given: Sequence[Forwards]) -> Any:
         """What all discriminators give for some batches of images, row after row: a tree of (Tv, rows, …)."""
-        calls = list(self._evaluation.forwards(given, self._needs_batch("score")))
+        calls = list(self._evaluation.forwards(given, needs_batch(self.gan, "score")))
         return self._evaluation.calls(
             self.discriminators, lambda d: chained([self._score(d, images, batch) for images, batch in calls])
         )
-
-    def _needs_batch(self, method: str) -> bool:
-        """Whether what the GAN makes of latents or images depends on the batch beside them."""
-        return self.gan.num_classes is not None or not (self._is_default(method) and self._is_default("labels"))
 
     def _losses_by_one_judge(self, hands: Hands) -> Tensor:
         """L_ij as the mean over those of G_i's fakes that D_j judges, an equal part for each D_j: (Tu, Tv).
@@ -200,7 +186,7 @@ class Pairs:
         parts = []
         for group in neighbours(equal_parts(fakes.shape[1], len(self.discriminators))):
             dealt = [group.of(fakes, dim=1).transpose(0, 1)]  # (discriminators, Tu, samples, …)
-            if self._needs_batch("score"):
+            if needs_batch(self.gan, "score"):
                 dealt.append(each(group.of, hands.beside))
             outputs = self._evaluation.calls(self.discriminators, self._judge_own, dealt, group.first, group.networks)
             scores = adversarial(outputs).unflatten(1, (len(self.generators), group.samples))
@@ -220,7 +206,7 @@ class Pairs:
         """
         if judges not in JUDGES:
             raise ConfigurationError(f"judges: expected one of {', '.join(JUDGES)}, got {judges!r}")
-        if judges == "one" and not (self.fakes.name == "full" and self._is_ours("generator_objective")):
+        if judges == "one" and not (self.fakes.name == "full" and is_ours(self.gan, "generator_objective")):
             raise ConfigurationError(
                 "judges='one' takes means over parts of each generator's batch: it goes with fakes='full' and with a "
                 "GAN that leaves generator_objective to one of the package's objectives; use judges='all'"
@@ -233,13 +219,6 @@ class Pairs:
     def _critic(self, discriminator: nn.Module, batch: Any) -> Callable[[Tensor], Tensor]:
         """images -> adversarial scores of one discriminator, labels bound."""
         return lambda images: adversarial(self._score(discriminator, images, batch))
-
-    def _is_ours(self, rule: str) -> bool:
-        """Whether a rule of the GAN, and its objective, are the package's: played on all pairs at once."""
-        return self._is_default(rule) and type(self.gan.objective).__module__ == objectives.__name__
-
-    def _is_default(self, method: str) -> bool:
-        return getattr(getattr(self.gan, method), "__func__", None) is getattr(GAN, method)
 
     def _pair_by_pair(self, rule: str, pair: Callable[[Any, int], Any], held: Iterable[Any]) -> Tensor:
         """A rule of the user's: ``pair(what G_i holds, j)`` for every i and j, (Tu, Tv)."""

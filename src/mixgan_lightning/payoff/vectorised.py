@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _functorch
 from torch._C._functorch import _add_batch_dim, _remove_batch_dim, maybe_get_level
 from torch._functorch.vmap import vmap_increment_nesting
 from torch.nn.functional import linear
@@ -49,17 +48,6 @@ class AllAtOnce:
         for player in self._players.values():
             player.part()
         self._players = {}
-
-
-@contextmanager
-def no_slow_fallback() -> Iterator[None]:
-    """An operation that vmap would carry out network by network raises."""
-    before = _functorch._is_vmap_fallback_enabled()  # type: ignore[attr-defined]
-    _functorch._set_vmap_fallback_enabled(False)  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        _functorch._set_vmap_fallback_enabled(before)  # type: ignore[attr-defined]
 
 
 class _Player:

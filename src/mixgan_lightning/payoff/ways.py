@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from mixgan_lightning.payoff.calls import Calls, OneByOne
 from mixgan_lightning.payoff.trees import chained, each
-from mixgan_lightning.payoff.vectorised import AllAtOnce
 
 Forwards = tuple[Tensor, Any]  # k batches of n images, (k, n, …), and what stands beside each: a batch of n rows
 
@@ -24,12 +23,15 @@ class Way:
         vectorised: all networks of a player at once, not one after another.
         joined: a discriminator sees all its batches of a step in one call; only right for those that treat every sample
             on its own, without batch statistics.
+        filled: generators that get fewer samples than others make as many, and some are dropped: one call in place of
+            one for each size; with ``vectorised``, and only right for generators that treat every sample on its own.
         channels_last: images and convolutions in the memory format in which CPUs are faster at them.
         recompute: the activations of one network at a time are in memory; not with ``vectorised``.
     """
 
     vectorised: bool = False
     joined: bool = False
+    filled: bool = False
     channels_last: bool = False
     recompute: bool = False
 
@@ -51,7 +53,7 @@ class Way:
 
     def __str__(self) -> str:
         apart = ", batches apart" if self.vectorised and not self.joined else ""
-        others = "".join(f", {name}" for name in ("channels_last", "recompute") if getattr(self, name))
+        others = "".join(f", {name}" for name in ("filled", "channels_last", "recompute") if getattr(self, name))
         return f"{self.name}{apart}{others}"
 
 
@@ -60,7 +62,7 @@ class Evaluation:
 
     def __init__(self, way: Way | None = None, through_autograd: bool = False) -> None:
         self.way = way or Way()
-        self.calls: Calls = AllAtOnce(through_autograd) if self.way.vectorised else OneByOne(self.way.recompute)
+        self.calls: Calls = _all_at_once(through_autograd) if self.way.vectorised else OneByOne(self.way.recompute)
 
     def forwards(self, given: Sequence[Forwards], with_batch: bool) -> Iterator[tuple[Tensor, Any]]:
         """(images, batch) for each call of a discriminator.
@@ -78,8 +80,13 @@ class Evaluation:
 
     def part(self) -> None:
         """Give every network memory of its own again."""
-        if isinstance(self.calls, AllAtOnce):
-            self.calls.part()
+        self.calls.part()
+
+
+def _all_at_once(through_autograd: bool) -> Calls:
+    from mixgan_lightning.payoff.vectorised import AllAtOnce  # here: it takes private parts of torch, which may go
+
+    return AllAtOnce(through_autograd)
 
 
 def _repeated(batch: Any, times: int) -> Any:
