@@ -59,10 +59,22 @@ def test_only_one_process_of_a_ddp_run_begins_a_run(started, tmp_path, monkeypat
 
 def test_images_seen_is_the_axis_of_all_metrics(started, tmp_path):
     wandb_logger(tmp_path)
-    assert started["metrics"] == [
-        (log_names.IMAGES_SEEN, {}),
-        ("*", {"step_metric": log_names.IMAGES_SEEN}),
-    ]
+    assert started["metrics"][:2] == [(log_names.IMAGES_SEEN, {}), ("*", {"step_metric": log_names.IMAGES_SEEN})]
+    assert all(options["step_metric"] == log_names.IMAGES_SEEN for _, options in started["metrics"][1:])
+
+
+def test_the_summary_holds_the_best_and_the_last_of_measured_values(started, tmp_path):
+    wandb_logger(tmp_path)
+    kept = {name: options["summary"] for name, options in started["metrics"] if "summary" in options}
+    assert kept[log_names.INCEPTION_SCORE_MEAN] == "max,last"
+    assert kept[log_names.FRECHET_DISTANCE] == "min,last"
+
+
+def test_a_run_may_go_on(started, tmp_path):
+    wandb_logger(tmp_path)
+    assert (started["id"], started["resume"]) == (None, None)
+    wandb_logger(tmp_path, run_id="abc")
+    assert (started["id"], started["resume"]) == ("abc", "allow")
 
 
 def test_a_disabled_run_takes_metrics_and_images_and_leaves_no_file(tmp_path, monkeypatch):

@@ -8,6 +8,10 @@ DISCRIMINATOR_LOSS = "loss/discriminator"
 REAL_SCORE = "score/real"  # mean over the batch and, by w_v, over the discriminators
 FAKE_SCORE = "score/fake"
 PAYOFF_VALUE = "payoff/value"  # w_uᵀ F w_v
+PAYOFF_GAP = "payoff/gap"  # max_j (w_uᵀF)_j − min_i (F w_v)_i on fixed batches, at each evaluation
+PAYOFF_HEATMAP = "payoff/heatmap"  # F on them, as a picture
+PAYOFF_MATRIX = "payoff/matrix"  # … as a table
+IMAGES_PER_SECOND = "speed/images_per_second"  # real images of the training, over all processes
 
 
 def gradient_norm(player: str) -> str:
@@ -69,6 +73,18 @@ TITLES = {  # of the measured values, for people
     MODES_COVERED: "modes",
     GOOD_SHARE: "good samples",
     REVERSE_KL: "reverse KL",
+}
+
+BEST: dict[str, str] = {  # of the measured values: whether the largest or the smallest is the best
+    INCEPTION_SCORE_MEAN: "max",
+    FRECHET_DISTANCE: "min",
+    KERNEL_DISTANCE_MEAN: "min",
+    PRECISION: "max",
+    RECALL: "max",
+    NEURAL_NET_DIVERGENCE: "min",
+    MODES_COVERED: "max",
+    GOOD_SHARE: "max",
+    REVERSE_KL: "min",
 }
 
 

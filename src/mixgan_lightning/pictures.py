@@ -69,6 +69,23 @@ def scatter(groups: Sequence[Tensor], limit: float | None = None) -> Picture:
     return _rendered(figure)
 
 
+def heatmap(matrix: Tensor, w_u: Tensor, w_v: Tensor) -> Picture:
+    """A payoff matrix (Tu, Tv) as coloured cells, both players' weights along its sides; with numbers up to 10 × 10."""
+    rows, columns = matrix.shape
+    figure = Figure(figsize=(1.6 + 0.55 * columns, 1.4 + 0.45 * rows), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    shown = axes.imshow(matrix.numpy(), cmap="cividis", aspect="auto")
+    axes.set_xticks(range(columns), [f"D{j}\n{w:.2f}" for j, w in enumerate(w_v.tolist())], fontsize=7)
+    axes.set_yticks(range(rows), [f"G{i}  {w:.2f}" for i, w in enumerate(w_u.tolist())], fontsize=7)
+    middle = float(matrix.min() + matrix.max()) / 2
+    for i in range(rows if max(rows, columns) <= 10 else 0):
+        for j in range(columns):
+            value = float(matrix[i, j])
+            axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color="wk"[value > middle])
+    figure.colorbar(shown, ax=axes).ax.tick_params(labelsize=7)
+    return _rendered(figure)
+
+
 def panels(pictures: Sequence[tuple[str, Picture]], columns: int = 4, title: str = "") -> Picture:
     """Titled pictures side by side: the layout of the paper's Figure 2; a title above all."""
     columns = min(columns, len(pictures))

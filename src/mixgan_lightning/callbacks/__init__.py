@@ -6,9 +6,11 @@ from mixgan_lightning.callbacks.last_checkpoint import LastCheckpoint
 from mixgan_lightning.callbacks.mixture_monitor import MixtureMonitor
 from mixgan_lightning.callbacks.mode_coverage import ModeCoverageCallback
 from mixgan_lightning.callbacks.neural_net_divergence import NeuralNetDivergenceCallback
+from mixgan_lightning.callbacks.payoff_monitor import PayoffMonitor
 from mixgan_lightning.callbacks.progress_bar import ProgressBar
 from mixgan_lightning.callbacks.quality import QualityCallback
 from mixgan_lightning.callbacks.sample_grid import SampleGrid
+from mixgan_lightning.callbacks.speed_monitor import SpeedMonitor
 from mixgan_lightning.callbacks.stopwatch import Stopwatch
 
 __all__ = [
@@ -18,8 +20,10 @@ __all__ = [
     "MixtureMonitor",
     "ModeCoverageCallback",
     "NeuralNetDivergenceCallback",
+    "PayoffMonitor",
     "ProgressBar",
     "QualityCallback",
     "SampleGrid",
+    "SpeedMonitor",
     "Stopwatch",
 ]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mixgan_lightning import log_names, pictures
 from mixgan_lightning.callbacks.ema import holding, weights_at_hand
+from mixgan_lightning.callbacks.media import Shown, log_media
 from mixgan_lightning.errors import SamplingError
 from mixgan_lightning.evaluation import RealSamples
 from mixgan_lightning.mixture_module import MixtureModule
@@ -78,11 +79,8 @@ class SampleGrid(pl.Callback):
             return
         self.last = path
         pictures.write_png(path, pictures.panels([(title, picture) for title, _, picture in drawn]))
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
-                for title, key, picture in drawn:
-                    if key is not None:
-                        logger.log_image(key=key, images=[picture], caption=[title])
+        logged = {panel.key: Shown(panel.picture, panel.title) for panel in drawn if panel.key is not None}
+        log_media(trainer, module, logged)
 
     def draw(self, module: MixtureModule, datamodule: Any = None) -> list[Panel]:
         """The panels; empty where samples cannot be shown."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -23,8 +24,10 @@ from mixgan_lightning.callbacks.stopwatch import Taken
 from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.model import model_of
+from mixgan_lightning.cli.provenance import Provenance
 from mixgan_lightning.cli.results import Results
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.loggers import WandbRun, record
 from mixgan_lightning.module import MixGANModule
 from mixgan_lightning.options import check_count, check_seed
 
@@ -51,7 +54,7 @@ def train(config: DictConfig) -> float | None:
         raise ConfigurationError(f"{sorted(missing)[0]}=… is needed (--help shows an example)")
     if not config.verbose:
         _quiet()
-    seen_before = 0 if config.ckpt_path is None else _images_seen(config.ckpt_path)  # before anything is built
+    seen_before = 0 if config.ckpt_path is None else _go_on(config)  # before anything is built
     torch.set_num_threads(check_count("threads", config.threads) if config.threads is not None else ALL_THREADS)
     run_dir = Path(config.run_dir)
     pl.seed_everything(check_seed(config.seed), workers=True, verbose=False)
@@ -61,8 +64,9 @@ def train(config: DictConfig) -> float | None:
         if datamodule is None and not is_overridden("train_dataloader", model):
             raise ConfigurationError("data=none is for a GAN with a train_dataloader of its own; choose data=NAME")
         stopwatch = Stopwatch()
-        trainer = _trainer(config, run_dir, stopwatch)
+        trainer = _trainer(config, run_dir, [stopwatch, WandbRun()])
         _check_objective(config.objective, trainer)
+        _record(config, trainer, model, run_dir)
         _fit(trainer, model, datamodule, config.ckpt_path)
         if config.ckpt_path is not None and model.played.images_seen == seen_before:
             done = trainer.current_epoch
@@ -74,10 +78,10 @@ def train(config: DictConfig) -> float | None:
         wandb.finish()  # each run of a sweep closes its own
 
 
-def _trainer(config: DictConfig, run_dir: Path, first: pl.Callback) -> pl.Trainer:
+def _trainer(config: DictConfig, run_dir: Path, first: list[pl.Callback]) -> pl.Trainer:
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         _keep_metrics(run_dir)
-    callbacks = [first, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
+    callbacks = [*first, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
     _check_sweep(trainer)
@@ -100,8 +104,22 @@ def _keep_metrics(run_dir: Path) -> None:
         (run_dir / "metrics.csv").rename(run_dir / f"metrics.before_{n}.csv")
 
 
-def _images_seen(ckpt_path: str) -> int:
-    return checkpoint.read(ckpt_path)[checkpoint.KEY]["played"]["images_seen"]
+def _go_on(config: DictConfig) -> int:
+    """Images seen by the checkpoint; W&B goes on with its run."""
+    contents = checkpoint.read(config.ckpt_path)
+    wandb_logger = config.logger.get("wandb") if config.logger else None
+    if wandb_logger and "run_id" in wandb_logger and wandb_logger.run_id is None:
+        wandb_logger.run_id = WandbRun.of(contents)
+    return contents[checkpoint.KEY]["played"]["images_seen"]
+
+
+def _record(config: DictConfig, trainer: pl.Trainer, model: MixGANModule, run_dir: Path) -> None:
+    """What the run is and where it comes from: provenance.json, and all of it to W&B."""
+    if trainer.is_global_zero:
+        provenance = Provenance.of(model, config.seed)
+        provenance.save(run_dir / "provenance.json")
+        options = OmegaConf.to_container(config, resolve=True)
+        record(trainer.loggers, {"options": options, "provenance": asdict(provenance)})
 
 
 def _fit(

@@ -3,6 +3,7 @@
 from mixgan_lightning.payoff.choice import Choice
 from mixgan_lightning.payoff.fakes import FAKES, Fakes, FullFakes, ProportionalFakes, SplitFakes
 from mixgan_lightning.payoff.hands import Scores
+from mixgan_lightning.payoff.matrix import payoff_matrix
 from mixgan_lightning.payoff.pairs import Pairs, expectation
 from mixgan_lightning.payoff.ways import Way
 
@@ -17,4 +18,5 @@ __all__ = [
     "SplitFakes",
     "Way",
     "expectation",
+    "payoff_matrix",
 ]

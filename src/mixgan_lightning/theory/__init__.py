@@ -1,5 +1,6 @@
 """What the paper's theory says, measured: quantities that need players trained for them alone."""
 
+from mixgan_lightning.theory.matrix_gap import matrix_gap
 from mixgan_lightning.theory.neural_net_divergence import NeuralNetDivergence, neural_net_divergence
 
-__all__ = ["NeuralNetDivergence", "neural_net_divergence"]
+__all__ = ["NeuralNetDivergence", "matrix_gap", "neural_net_divergence"]

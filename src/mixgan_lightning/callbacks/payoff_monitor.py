@@ -1,0 +1,105 @@
+"""The payoff matrix during training, measured on fixed batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor
+
+from mixgan_lightning import log_names, pictures
+from mixgan_lightning.callbacks.media import Shown, Table, log_media
+from mixgan_lightning.callbacks.occasion import Occasion
+from mixgan_lightning.gan import GAN
+from mixgan_lightning.module import MixGANModule
+from mixgan_lightning.options import check_count, check_seed
+from mixgan_lightning.payoff import payoff_matrix
+from mixgan_lightning.theory import matrix_gap
+
+
+class PayoffMonitor(pl.Callback):
+    """Logs F as a picture and a table, and its gap, max_j (w_uᵀF)_j − min_i (F w_v)_i, over ``images_seen``.
+
+    On the first batches of the training, always the same, and on fakes from fixed latents: on a minibatch the maximum
+    of noise would make the gap too large. Training is the same with and without it. GANs without scores (losses of
+    one's own, unmodified GANs) have no payoff and are left alone.
+
+    Args:
+        dirpath: where F is written, ``epoch_0020.csv`` with a row a generator; None: nowhere.
+        every_n_epochs, every_n_steps: how often; see `Occasion`.
+        num_samples: real images, in whole batches, over all processes; 1,024: means err by about 3 % of the sd.
+        seed: of the latents.
+    """
+
+    def __init__(
+        self,
+        dirpath: str | Path | None = None,
+        every_n_epochs: int | None = None,
+        every_n_steps: int | None = None,
+        num_samples: int = 1024,
+        seed: int = 0,
+    ) -> None:
+        self.dirpath = None if dirpath is None else Path(dirpath)
+        self.occasion = Occasion(every_n_epochs, every_n_steps)
+        self.num_samples, self.seed = check_count("num_samples", num_samples), check_seed(seed)
+        self._batches: list[Any] = []
+        self._left = self.num_samples
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing is kept of an earlier training."""
+        self._batches, self._left = [], self.num_samples
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the first batches."""
+        if self._left > 0 and isinstance(pl_module, MixGANModule) and isinstance(pl_module.gan, GAN):
+            self._batches.append(batch)
+            self._left -= len(pl_module.gan.images(batch)) * trainer.world_size
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Measure and log, when it is due by steps."""
+        if self.occasion.after_batch(trainer):
+            self._measure(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure and log, when it is due by epochs, and after the last one."""
+        if self.occasion.after_epoch(trainer):
+            self._measure(trainer, pl_module)
+
+    def _measure(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if not self._batches or not isinstance(module, MixGANModule) or not isinstance(module.gan, GAN):
+            return
+        matrix = payoff_matrix(module.gan, module.generators, module.discriminators, self._batches, self.seed)
+        if matrix is None:
+            return
+        matrix = trainer.strategy.reduce(matrix, reduce_op="mean")
+        if trainer.is_global_zero:
+            self._show(trainer, module, matrix.cpu())
+
+    def _show(self, trainer: pl.Trainer, module: MixGANModule, matrix: Tensor) -> None:
+        w_u, w_v = (player.weights.detach().cpu() for player in (module.generators, module.discriminators))
+        if not matrix.isfinite().all():
+            rank_zero_warn("the payoff is NaN or infinite: the training has diverged")
+            return
+        seen = {log_names.IMAGES_SEEN: float(module.played.images_seen), "epoch": trainer.current_epoch}
+        gap = {log_names.PAYOFF_GAP: float(matrix_gap(matrix, w_u, w_v))}
+        for logger in trainer.loggers:
+            logger.log_metrics(gap | seen, step=trainer.fit_loop.total_batch_idx)
+        rows = [[f"generator {i}", *row] for i, row in enumerate(matrix.tolist())]
+        columns = ["", *(f"discriminator {j}" for j in range(matrix.shape[1]))]
+        heatmap = Shown(pictures.heatmap(matrix, w_u, w_v), "F: generators down, discriminators across")
+        log_media(
+            trainer,
+            module,
+            {log_names.PAYOFF_HEATMAP: heatmap},
+            {log_names.PAYOFF_MATRIX: Table(columns, rows)},
+        )
+        if self.dirpath is not None:
+            self.dirpath.mkdir(parents=True, exist_ok=True)
+            np.savetxt(self.dirpath / f"epoch_{trainer.current_epoch + 1:04d}.csv", matrix.numpy(), "%.6g", ",")

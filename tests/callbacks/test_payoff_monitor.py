@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from mixgan_lightning import GAN, log_names, mix
+from mixgan_lightning.callbacks import PayoffMonitor
+from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.payoff import payoff_matrix
+from mixgan_lightning.theory import matrix_gap
+
+
+class First(pl.Callback):
+    """The first batches of the training, and the payoff on them at its end."""
+
+    def __init__(self, n):
+        self.n, self.batches = n, []
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        self.batches = [*self.batches, batch][: self.n]
+
+    def on_train_epoch_end(self, trainer, module):
+        self.payoff = payoff_matrix(module.gan, module.generators, module.discriminators, self.batches, 0)
+        w_u, w_v = module.generators.weights.detach(), module.discriminators.weights.detach()
+        self.gap = float(matrix_gap(self.payoff, w_u, w_v))
+
+
+def test_payoff_and_gap_are_those_of_the_first_batches(fit, points_model, ring, rows, image_logger, tmp_path):
+    first = First(2)
+    callbacks = [PayoffMonitor(tmp_path / "payoff", every_n_epochs=2, num_samples=100), first]
+    options = {"logger": [rows.logger, image_logger], "max_epochs": 3, "limit_train_batches": 3}
+    fit(points_model(size=3), ring, callbacks=callbacks, **options)
+    assert ring.train_dataloader().batch_size == 64  # two batches are enough, and needed
+    assert [epoch for epoch, _ in rows(log_names.PAYOFF_GAP)] == [1, 2]
+    assert rows(log_names.PAYOFF_GAP)[-1][1] == pytest.approx(first.gap, abs=1e-6)
+    assert sorted(path.name for path in (tmp_path / "payoff").iterdir()) == ["epoch_0002.csv", "epoch_0003.csv"]
+    written = np.loadtxt(tmp_path / "payoff" / "epoch_0003.csv", delimiter=",")
+    assert np.abs(written - first.payoff.numpy()).max() < 1e-5
+    assert [key for key, *_ in image_logger.images] == [log_names.PAYOFF_HEATMAP] * 2
+
+
+def test_the_training_is_the_same_with_and_without_it(fit, digits_model, digits):
+    ends = []
+    for callbacks in ([], [PayoffMonitor(every_n_steps=1, num_samples=600)]):
+        torch.manual_seed(0)
+        model = digits_model(size=3)
+        fit(model, digits, callbacks=callbacks, max_epochs=1)
+        ends.append(model.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(ends[0].values(), ends[1].values(), strict=True))
+
+
+def test_modules_without_a_payoff_are_left_alone(fit, tmp_path, rows):
+    class WithLosses(nn.Module):
+        """A module of one's own, played pair by pair."""
+
+        def __init__(self):
+            super().__init__()
+            self.generator, self.discriminator = nn.Linear(2, 2), nn.Linear(2, 1)
+
+        def generator_loss(self, batch):
+            return -self.discriminator(self.generator(torch.randn_like(batch))).mean()
+
+        def discriminator_loss(self, batch):
+            fakes = self.generator(torch.randn_like(batch))
+            return self.discriminator(fakes).mean() - self.discriminator(batch).mean()
+
+        def configure_optimizers(self):
+            return [torch.optim.SGD(player.parameters(), lr=0.01) for player in (self.generator, self.discriminator)]
+
+    options = {"logger": rows.logger, "log_every_n_steps": 1}
+    fit(mix(WithLosses, 2), torch.randn(32, 2), callbacks=[PayoffMonitor(tmp_path / "p")], **options)
+    assert rows(log_names.IMAGES_SEEN)
+    assert not rows(log_names.PAYOFF_GAP)
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize("option", ["num_samples", "every_n_epochs", "every_n_steps"])
+def test_numbers_that_cannot_be_are_refused(option):
+    with pytest.raises(ConfigurationError, match=f"{option}: expected a whole number"):
+        PayoffMonitor(**{option: 0})
+
+
+def test_a_payoff_that_is_not_finite_is_said_and_costs_nothing(fit, rows, tmp_path):
+    model = mix(lambda: GAN(nn.Linear(2, 2), nn.Linear(2, 1), latent_dim=2), 2)
+
+    class Break(pl.Callback):
+        def on_train_epoch_end(self, trainer, module):
+            for parameter in module.discriminators.parameters():
+                parameter.data.fill_(float("nan"))
+
+    with pytest.warns(UserWarning, match="the payoff is NaN or infinite"):
+        fit(model, torch.randn(32, 2), callbacks=[Break(), PayoffMonitor(tmp_path / "p")], logger=rows.logger)
+    assert not (tmp_path / "p").exists()

@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.theory import matrix_gap
+
+ROCK_PAPER_SCISSORS = torch.tensor([[0.0, 1, -1], [-1, 0, 1], [1, -1, 0]], dtype=torch.float64)
+
+
+def test_the_equilibrium_of_rock_paper_scissors_has_no_gap_and_a_pure_strategy_two():
+    uniform, rock = torch.full((3,), 1 / 3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)[0]
+    assert float(matrix_gap(ROCK_PAPER_SCISSORS, uniform, uniform)) == pytest.approx(0, abs=1e-15)
+    assert float(matrix_gap(ROCK_PAPER_SCISSORS, rock, rock)) == 2
+    assert float(matrix_gap(ROCK_PAPER_SCISSORS, rock, uniform)) == pytest.approx(1)
+
+
+def test_it_is_the_sum_of_what_each_player_gains_by_its_best_component():
+    generator = torch.Generator().manual_seed(0)
+    payoff = torch.randn(3, 4, generator=generator, dtype=torch.float64)
+    w_u, w_v = (torch.rand(n, generator=generator, dtype=torch.float64) for n in (3, 4))
+    w_u, w_v = w_u / w_u.sum(), w_v / w_v.sum()
+    value = sum(w_u[i] * payoff[i, j] * w_v[j] for i in range(3) for j in range(4))
+    best_v = max(sum(w_u[i] * payoff[i, j] for i in range(3)) for j in range(4))
+    best_u = min(sum(payoff[i, j] * w_v[j] for j in range(4)) for i in range(3))
+    assert float(matrix_gap(payoff, w_u, w_v)) == pytest.approx(float((best_v - value) + (value - best_u)))
+
+
+def test_a_saddle_point_has_no_gap():
+    payoff = torch.tensor([[3.0, 1.0], [4.0, 2.0]])  # generators (rows) minimise: row 0; discriminators: column 0
+    first = torch.tensor([1.0, 0.0])
+    assert float(matrix_gap(payoff, first, first)) == 0
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_payoff_that_is_not_finite_is_refused(bad):
+    payoff = ROCK_PAPER_SCISSORS.clone()
+    payoff[1, 2] = bad
+    with pytest.raises(ConfigurationError, match="expected finite numbers"):
+        matrix_gap(payoff, torch.ones(3) / 3, torch.ones(3) / 3)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ConfigurationError, match=r"expected \(2, 3\) for these weights, got \(3, 3\)"):
+        matrix_gap(ROCK_PAPER_SCISSORS, torch.ones(2) / 2, torch.ones(3) / 3)
