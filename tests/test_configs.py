@@ -258,7 +258,7 @@ def test_every_measurement_is_built(data, name, composed):
     callback = instantiate(config.callbacks.quality)
     assert isinstance(callback, QualityCallback)
     assert callback.occasion.every_n_epochs == config.evaluate_every_n_epochs
-    assert (callback.components, callback.weights, callback.seed) == (False, None, 0)
+    assert (callback.components, callback.weights, callback.seed) == (True, None, 0)
 
 
 @pytest.mark.parametrize(

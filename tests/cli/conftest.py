@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mixgan_lightning.cli import evaluate, reproduce, sample, train
+from mixgan_lightning.cli import dashboard, evaluate, reproduce, sample, train
 
 TINY = ("trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=run", "trainer.accelerator=cpu")
 
@@ -99,6 +99,11 @@ def mixgan_evaluate(tmp_path):
 @pytest.fixture
 def mixgan_reproduce(tmp_path):
     return lambda *arguments: run_command(reproduce.main, "mixgan-reproduce", arguments, tmp_path)
+
+
+@pytest.fixture
+def mixgan_dashboard(tmp_path):
+    return lambda *arguments: run_command(dashboard.main, "mixgan-dashboard", arguments, tmp_path)
 
 
 @pytest.fixture

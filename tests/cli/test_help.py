@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 
+from mixgan_lightning.cli.dashboard import hydra_words as dashboard_words
 from mixgan_lightning.cli.reproduce import hydra_words
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,9 @@ def test_help_lists_every_option(train_help):
         assert option in train_help
 
 
-@pytest.mark.parametrize("command", ["mixgan-train", "mixgan-sample", "mixgan-evaluate", "mixgan-reproduce"])
+@pytest.mark.parametrize(
+    "command", ["mixgan-train", "mixgan-sample", "mixgan-evaluate", "mixgan-reproduce", "mixgan-dashboard"]
+)
 def test_help_fits_into_100_columns_and_shows_examples(command, request):
     ran = request.getfixturevalue(command.replace("-", "_"))("--help")
     assert ran.code == 0
@@ -71,6 +74,7 @@ def composed(words, config_name):
         words = [word for word in hydra_words(words) if "NAME" not in word]  # a placeholder
         with initialize_config_module("mixgan_lightning.conf", version_base="1.3"):
             return compose(config_name, overrides=words)
+    words = dashboard_words(words) if config_name == "dashboard" else words
     words = [word for word in words if word not in ("-m", "--help")]
     overrides = [
         f"{key}={value.split(',')[0].split('|')[0]}" for key, _, value in (word.partition("=") for word in words)
@@ -94,7 +98,9 @@ def shown_commands():
         text = path.read_text()
         blocks = re.findall(r"^```.*?$(.*?)^```", text, re.M | re.S) if path.suffix == ".md" else [text]
         for line in "\n".join(blocks).splitlines():
-            found = re.match(r"\s*(?:pip install \.\s*&& )?(mixgan-(?:train|sample|evaluate|reproduce)) (.*)", line)
+            found = re.match(
+                r"\s*(?:pip install \.\s*&& )?(mixgan-(?:train|sample|evaluate|reproduce|dashboard)) (.*)", line
+            )
             if found and "searchpath" not in line:
                 words = shlex.split(re.split(r"  +| #", found[2])[0].replace("…", "etc"))
                 yield pytest.param(
@@ -109,4 +115,20 @@ def test_commands_that_are_shown_compose(config_name, words):
 
 def test_commands_are_shown_at_all():
     assert len(list(shown_commands())) >= 5
-    assert {parameters.values[0] for parameters in shown_commands()} == {"train", "sample", "evaluate", "reproduce"}
+    assert {parameters.values[0] for parameters in shown_commands()} == {
+        "train",
+        "sample",
+        "evaluate",
+        "reproduce",
+        "dashboard",
+    }
+
+
+def test_the_shell_completes_groups_and_options(shell, monkeypatch):
+    ran = shell("mixgan-train", "-sc", "install=bash")
+    assert "complete -o nospace -o default -F hydra_bash_completion mixgan-train" in ran.out
+    for typed, completed in (("gan=dc", "gan=dcgan"), ("mixture.si", "mixture.size=")):
+        line = f"mixgan-train {typed}"
+        monkeypatch.setenv("COMP_LINE", line)
+        monkeypatch.setenv("COMP_POINT", str(len(line)))
+        assert shell("mixgan-train", "-sc", "query=bash").out.split() == [completed]

@@ -144,7 +144,9 @@ def test_ones_own_gan_and_data_are_trained_sampled_and_evaluated(tiny_train, mix
     assert {path for path in left if not path.startswith(".hydra")} == {
         "metrics.csv",
         "hparams.yaml",
+        "provenance.json",
         "results.json",
+        "report.html",
         "checkpoints/last.ckpt",
         "samples/epoch_0001.png",
     }

@@ -72,8 +72,11 @@ def test_a_run_leaves_its_files(tiny_train, tmp_path):
     assert {path for path in left if not path.startswith(".hydra")} == {
         "metrics.csv",
         "hparams.yaml",
+        "provenance.json",
         "results.json",
+        "report.html",
         "checkpoints/last.ckpt",
+        "payoff/epoch_0001.csv",
         "samples/epoch_0001.png",
     }
     assert {path.name for path in tmp_path.iterdir()} == {"run"}  # and nothing beside them
@@ -113,8 +116,8 @@ def test_the_final_values_are_the_last_measurement_and_no_second_one_is_made(tin
     monkeypatch.setattr(QualityCallback, "_score", lambda *args: (measured.append(score(*args)), measured[-1])[1])
     two_of_three = ("trainer.max_epochs=3", "evaluate_every_n_epochs=2")
     assert tiny_train("mixture.size=2", *two_of_three).code == 0
-    assert len(measured) == 2
-    assert results(tmp_path / "run")["mixture"] == measured[-1] != measured[0]
+    assert len(measured) == 2 * (1 + 2)  # the mixture, and each component
+    assert results(tmp_path / "run")["mixture"] == measured[3] != measured[0]
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(run_of):
@@ -397,10 +400,14 @@ def test_a_sweep_runs_every_combination(mixgan_train, tmp_path):
     assert all((tmp_path / "sweep" / str(job) / "checkpoints" / "last.ckpt").exists() for job in range(4))
 
 
-def test_a_sweep_over_runs_of_several_processes_is_refused(mixgan_train, one_line, tmp_path):
+def test_a_sweep_over_runs_of_several_processes_is_refused(mixgan_train, tmp_path):
     """Each of their processes would run the whole sweep again."""
     ran = mixgan_train("-m", "logger=csv", "trainer=ddp_sim", "hydra.sweep.dir=sweep", "seed=1,2")
-    assert "-m cannot sweep over runs of 2 processes each; give every run one device (trainer=default)" in one_line(ran)
+    assert (ran.code, ran.err.count("-m cannot sweep over runs of 2 processes each; give every run one device")) == (
+        1,
+        2,
+    )
+    assert not list((tmp_path / "sweep").rglob("metrics.csv"))
     assert not list((tmp_path / "sweep").rglob("*.ckpt"))
 
 
@@ -408,7 +415,9 @@ def test_a_bad_job_ends_a_sweep_with_its_line(mixgan_train, tmp_path):
     tiny = ("logger=csv", *TWO_STEPS, "hydra.sweep.dir=sweep")
     ran = mixgan_train("-m", *tiny, "mixture.size=1,0")
     assert ran.code == 1
-    assert ran.err == "mixgan-train: size: expected a whole number of at least 1, got 0\n"
+    (line, *_) = ran.err.splitlines()
+    assert line.startswith("mixgan-train: run 1 of the sweep (")
+    assert line.endswith("): size: expected a whole number of at least 1, got 0")
     assert results(tmp_path / "sweep" / "0")  # what was done is there
 
 

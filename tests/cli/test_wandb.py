@@ -101,7 +101,10 @@ def test_pictures_and_the_table_are_files(default_run):
 
 def test_the_config_tells_options_and_where_the_run_comes_from(default_run):
     found = config(records(default_run))
-    assert found["options"]["mixture"]["size"] == 3
+    assert (
+        found["options"]["mixture"]["size"] == found["mixture"]["size"] == 3
+    )  # the first for people, the other for panels
+    assert (found["gan"], found["data"]) == ("mlp", "digits")
     assert found["options"]["seed"] == found["provenance"]["seed"] == 3
     assert found["provenance"]["versions"].keys() >= {"torch", "mixgan-lightning", "python"}
     assert found["provenance"]["parameters"]["generators"] > 0

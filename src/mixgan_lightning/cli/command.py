@@ -17,6 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from mixgan_lightning.cli.explain import explain
+from mixgan_lightning.cli.trials import TrialError, fail, in_sweep
 from mixgan_lightning.errors import MixGANError
 
 CONFIGS = "pkg://mixgan_lightning.conf"
@@ -36,11 +37,21 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 
 
 def _quietly(task: Callable[[DictConfig], Any], config_name: str) -> Callable[[DictConfig], Any]:
-    """The task, its expected failures said here: Hydra would add a line of its own."""
+    """The task, its expected failures said here: Hydra would add a line of its own.
+
+    In a sweep every failure ends its run alone.
+    """
 
     def quiet(config: DictConfig) -> Any:
-        with _readable(config_name):
+        if not in_sweep():
+            with _readable(config_name):
+                return task(config)
+        try:
             return task(config)
+        except EXPECTED as error:
+            return fail(error, explain(error, config_name), traced=bool(config.get("verbose")))
+        except Exception as error:
+            return fail(error, f"{type(error).__name__}: {explain(error, config_name)}", traced=True)
 
     return quiet
 
@@ -49,6 +60,8 @@ def _quietly(task: Callable[[DictConfig], Any], config_name: str) -> Callable[[D
 def _readable(config_name: str) -> Iterator[None]:
     try:
         yield
+    except TrialError:
+        raise SystemExit(1) from None  # it has been said
     except EXPECTED as error:
         if "verbose=true" in [argument.lower() for argument in sys.argv]:
             raise

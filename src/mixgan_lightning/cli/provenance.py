@@ -43,6 +43,7 @@ class Provenance:
 
     def save(self, path: Path) -> None:
         """Write provenance.json."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

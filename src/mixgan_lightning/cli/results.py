@@ -58,7 +58,7 @@ class Results:
         }
         for title, name in files.items():
             if (run_dir / name).exists():
-                console.print(f"{title:15}{_short(run_dir)}/{name}", highlight=False, soft_wrap=True)
+                console.print(f"{title:15}{short(run_dir)}/{name}", highlight=False, soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table(
@@ -75,7 +75,7 @@ class Results:
         return table
 
 
-def _short(path: Path) -> Path:
+def short(path: Path) -> Path:
     """Relative to the working directory, where it lies inside."""
     path = path.absolute()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

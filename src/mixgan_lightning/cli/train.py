@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 import wandb
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.model_helpers import is_overridden
@@ -25,11 +26,14 @@ from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.cli.provenance import Provenance
-from mixgan_lightning.cli.results import Results
+from mixgan_lightning.cli.results import Results, short
+from mixgan_lightning.cli.sweep import told_at_the_end
+from mixgan_lightning.cli.trials import in_sweep
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.loggers import WandbRun, record
 from mixgan_lightning.module import MixGANModule
 from mixgan_lightning.options import check_count, check_seed
+from mixgan_lightning.report import write_report
 
 ALL_THREADS = torch.get_num_threads()  # before a run of a sweep sets its own
 NOISE = (  # what third parties say at every run
@@ -45,11 +49,12 @@ NOISE = (  # what third parties say at every run
 
 def main() -> None:
     """The command."""
-    command.run(train, "train")
+    with told_at_the_end():
+        command.run(train, "train")
 
 
-def train(config: DictConfig) -> float | None:
-    """One run; returns the objective, for sweeps."""
+def train(config: DictConfig) -> float | tuple[float, ...] | None:
+    """One run; returns the objective, or several, for sweeps."""
     if missing := OmegaConf.missing_keys(config):
         raise ConfigurationError(f"{sorted(missing)[0]}=… is needed (--help shows an example)")
     if not config.verbose:
@@ -65,7 +70,7 @@ def train(config: DictConfig) -> float | None:
             raise ConfigurationError("data=none is for a GAN with a train_dataloader of its own; choose data=NAME")
         stopwatch = Stopwatch()
         trainer = _trainer(config, run_dir, [stopwatch, WandbRun()])
-        _check_objective(config.objective, trainer)
+        objectives = _objectives(config.objective, trainer)
         _record(config, trainer, model, run_dir)
         _fit(trainer, model, datamodule, config.ckpt_path)
         if config.ckpt_path is not None and model.played.images_seen == seen_before:
@@ -73,7 +78,8 @@ def train(config: DictConfig) -> float | None:
             print(f"nothing was left to train: {done} epochs are done; set trainer.max_epochs above that to go on")
         model.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU: measure where it was trained
         results = _results(trainer, model, stopwatch.taken, seen_before)
-        return _conclude(config.objective, trainer, results, run_dir)
+        measured = _conclude(objectives, trainer, results, run_dir)
+        return measured if isinstance(config.objective, ListConfig) else next(iter(measured), None)
     finally:
         wandb.finish()  # each run of a sweep closes its own
 
@@ -90,7 +96,7 @@ def _trainer(config: DictConfig, run_dir: Path, first: list[pl.Callback]) -> pl.
 
 def _check_sweep(trainer: pl.Trainer) -> None:
     """Lightning starts a run's further processes with the sweep's command line, and each would run all of it again."""
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN and trainer.world_size > 1:
+    if in_sweep() and trainer.world_size > 1:
         raise ConfigurationError(
             f"-m cannot sweep over runs of {trainer.world_size} processes each; give every run one device "
             "(trainer=default), or start the runs one by one"
@@ -118,8 +124,15 @@ def _record(config: DictConfig, trainer: pl.Trainer, model: MixGANModule, run_di
     if trainer.is_global_zero:
         provenance = Provenance.of(model, config.seed)
         provenance.save(run_dir / "provenance.json")
+        chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+        compared = {
+            "gan": chosen.get("gan"),
+            "data": chosen.get("data"),
+            "seed": config.seed,
+            "mixture": {"size": len(model.generators)},
+        }
         options = OmegaConf.to_container(config, resolve=True)
-        record(trainer.loggers, {"options": options, "provenance": asdict(provenance)})
+        record(trainer.loggers, {**compared, "options": options, "provenance": asdict(provenance)})
 
 
 def _fit(
@@ -137,27 +150,37 @@ def _quality_callbacks(trainer: pl.Trainer) -> list[QualityCallback]:
     return [callback for callback in trainer.callbacks if isinstance(callback, QualityCallback)]  # type: ignore[attr-defined]
 
 
-def _check_objective(objective: str | None, trainer: pl.Trainer) -> None:
-    if objective is not None and not _quality_callbacks(trainer):
+def _objectives(objective: Any, trainer: pl.Trainer) -> list[str]:
+    """The names of the values that are returned."""
+    names = list(objective) if isinstance(objective, ListConfig) else [] if objective is None else [objective]
+    if names and not _quality_callbacks(trainer):
         raise ConfigurationError(
             f"objective={objective}: nothing measures it; keep callbacks.quality, or set objective=null"
         )
+    return names
 
 
-def _conclude(objective: str | None, trainer: pl.Trainer, results: Results, run_dir: Path) -> float | None:
-    """Log, save and show the results."""
-    measured = None if objective is None else results.mixture.get(objective)
-    if measured is not None:
-        for logger in trainer.loggers:
-            _log_objective(logger, measured, trainer, results.images_seen)
+def _conclude(objectives: list[str], trainer: pl.Trainer, results: Results, run_dir: Path) -> tuple[float, ...]:
+    """Log, save and show the results; returns the objectives."""
+    measured = [results.mixture[name] for name in objectives if name in results.mixture]
+    for logger in trainer.loggers if measured else ():
+        _log_objective(logger, measured[0], trainer, results.images_seen)
     if trainer.is_global_zero:
         results.save(run_dir / "results.json")
-        results.show(run_dir)
-    if objective is not None and measured is None:  # after saving: a slip must not cost what was trained
-        raise ConfigurationError(
-            f"objective={objective}: expected one of the measured values, {', '.join(results.mixture)}"
-        )
-    return measured
+        report = write_report(run_dir)
+        if in_sweep():  # whose own table comes at its end
+            print(f"{log_names.said(results.mixture)} ({results.seconds:.0f} s): {short(report)}")
+        else:
+            results.show(run_dir)
+            print(f"report         {short(report)}")
+    for name in objectives:
+        if name not in results.mixture:  # after saving: a slip must not cost what was trained
+            raise ConfigurationError(
+                f"objective={name}: expected one of the measured values, {', '.join(results.mixture)}"
+            )
+        if not math.isfinite(results.mixture[name]):
+            raise ConfigurationError(f"objective={name}: it is {results.mixture[name]}; the training has diverged")
+    return tuple(measured)
 
 
 def _results(trainer: pl.Trainer, model: MixGANModule, taken: Taken, seen_before: int) -> Results:
