@@ -26,5 +26,9 @@ class DataError(MixGANError, ValueError):
     """The data do not fit: empty, NaN, wrong shape or range, labels missing."""
 
 
+class TrainingError(MixGANError, RuntimeError):
+    """A training that cannot go on: losses or gradients are no numbers any more."""
+
+
 class CheckpointError(MixGANError, RuntimeError):
     """A checkpoint that cannot be read, or that holds another architecture."""

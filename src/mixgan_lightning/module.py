@@ -67,6 +67,7 @@ class MixGANModule(MixtureModule):
         generators, discriminators: ``Mixture``; ``.components``, ``.weights``, ``.log_probabilities``.
         gan: the rules of the game.
         played: steps played and images seen.
+        pair_losses: (Tu, Tv), of the step played last; None before, and of an unmodified GAN.
 
     Raises:
         ConfigurationError: for an option out of range.
@@ -115,6 +116,7 @@ class MixGANModule(MixtureModule):
             )
             self.pairs.through_autograd = bool(own_losses.names)
         self._players: tuple[OwnOptimizer, OwnOptimizer] | None = None
+        self.pair_losses: Tensor | None = None
         self._first_batch_checked = False
         self.save_hyperparameters(
             {
@@ -171,7 +173,7 @@ class MixGANModule(MixtureModule):
             for discriminator in self.discriminators:
                 self.pairs.gan.constrain(discriminator)
             w_u, w_v = self.generators.weights.detach(), self.discriminators.weights
-            value = expectation(w_u, self.discriminator_losses(batch), w_v)
+            value = self._value(w_u, self.discriminator_losses(batch), w_v)
             if not self._discriminators_learn(w_u, w_v.detach()):
                 return value
             penalty = self.penalty(batch, w_u, w_v.detach())  # detached: α_v must not favour a small penalty
@@ -193,11 +195,15 @@ class MixGANModule(MixtureModule):
         optimizer, opponent = self._both_optimizers()
         with frozen_opponents(optimizer, [opponent]):
             w_u, w_v = self.generators.weights, self.discriminators.weights.detach()  # after D's step
-            value = expectation(w_u, self.generator_losses(batch), w_v)
+            value = self._value(w_u, self.generator_losses(batch), w_v)
             self._descend(optimizer, self.generators, self._regularised(value, self.generators))
         self.played.count("generator")
         self._step_schedulers("step", self.played.generator_steps, 0)
         return value
+
+    def _value(self, w_u: Tensor, losses: Tensor, w_v: Tensor) -> Tensor:
+        self.pair_losses = losses.detach()
+        return expectation(w_u, losses, w_v)
 
     def _regularised(self, value: Tensor, player: Mixture) -> Tensor:
         """value + λR of the player's own weights; a player of one has nothing to weigh."""

@@ -11,6 +11,7 @@ from mixgan_lightning.callbacks.progress_bar import ProgressBar
 from mixgan_lightning.callbacks.quality import QualityCallback
 from mixgan_lightning.callbacks.sample_grid import SampleGrid
 from mixgan_lightning.callbacks.speed_monitor import SpeedMonitor
+from mixgan_lightning.callbacks.stop_on_nan import StopOnNaN
 from mixgan_lightning.callbacks.stopwatch import Stopwatch
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "QualityCallback",
     "SampleGrid",
     "SpeedMonitor",
+    "StopOnNaN",
     "Stopwatch",
 ]

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from mixgan_lightning.callbacks.occasion import is_last_epoch
+from mixgan_lightning.errors import TrainingError
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -32,7 +33,12 @@ class LastCheckpoint(ModelCheckpoint):
         )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Save; with several processes without waiting for the others, which may be waiting for this one."""
+        """Save; with several processes without waiting for the others, which may be waiting for this one.
+
+        Not what has diverged: buffers may hold NaN already.
+        """
+        if isinstance(exception, TrainingError):
+            return
         if trainer.world_size == 1:
             super().on_exception(trainer, pl_module, exception)
         elif trainer.is_global_zero and self._should_save_on_exception(trainer):
