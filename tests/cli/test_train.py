@@ -222,6 +222,11 @@ def test_metrics_of_an_earlier_run_in_the_folder_are_kept(tiny_train, tmp_path):
         assert tiny_train("mixture=single", f"seed={seed}").code == 0
         kept.append((tmp_path / "run" / "metrics.csv").read_text())
     assert len(set(kept)) == 3
+    assert sorted(path.name for path in (tmp_path / "run").glob("results*")) == [
+        "results.before_0.json",
+        "results.before_1.json",
+        "results.json",
+    ]
     found = [(tmp_path / "run" / f"metrics.{name}csv").read_text() for name in ("before_0.", "before_1.", "")]
     assert found == kept
 

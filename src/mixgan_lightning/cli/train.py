@@ -28,7 +28,7 @@ from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.cli.provenance import Provenance
 from mixgan_lightning.cli.results import Results, short
 from mixgan_lightning.cli.sweep import told_at_the_end
-from mixgan_lightning.cli.trials import in_sweep
+from mixgan_lightning.cli.trials import FAILURE, TRACEBACK, in_sweep
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.loggers import WandbRun, record
 from mixgan_lightning.module import MixGANModule
@@ -86,7 +86,7 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
 
 def _trainer(config: DictConfig, run_dir: Path, first: list[pl.Callback]) -> pl.Trainer:
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        _keep_metrics(run_dir)
+        _keep_earlier(run_dir)
     callbacks = [*first, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
@@ -103,11 +103,14 @@ def _check_sweep(trainer: pl.Trainer) -> None:
         )
 
 
-def _keep_metrics(run_dir: Path) -> None:
-    """Lightning's CSVLogger deletes an earlier run's metrics.csv in the same folder: move it aside."""
-    if (run_dir / "metrics.csv").exists():
-        n = len(list(run_dir.glob("metrics.before_*.csv")))
-        (run_dir / "metrics.csv").rename(run_dir / f"metrics.before_{n}.csv")
+def _keep_earlier(run_dir: Path) -> None:
+    """Move an earlier run's curves and results in the same folder aside: Lightning's CSVLogger deletes metrics.csv."""
+    n = len(list(run_dir.glob("metrics.before_*.csv")))
+    for name in ("metrics.csv", "results.json"):
+        if (run_dir / name).exists():
+            (run_dir / name).rename(run_dir / name.replace(".", f".before_{n}."))
+    for name in (FAILURE, TRACEBACK):
+        (run_dir / name).unlink(missing_ok=True)
 
 
 def _go_on(config: DictConfig) -> int:
