@@ -1,5 +1,6 @@
 """Lightning callbacks, one a file."""
 
+from mixgan_lightning.callbacks.dead_components import DeadComponents
 from mixgan_lightning.callbacks.ema import EMA
 from mixgan_lightning.callbacks.inception_score import InceptionScoreCallback
 from mixgan_lightning.callbacks.last_checkpoint import LastCheckpoint
@@ -16,6 +17,7 @@ from mixgan_lightning.callbacks.stopwatch import Stopwatch
 
 __all__ = [
     "EMA",
+    "DeadComponents",
     "InceptionScoreCallback",
     "LastCheckpoint",
     "MixtureMonitor",
