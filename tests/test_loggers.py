@@ -1,11 +1,12 @@
 import os
+from types import SimpleNamespace
 
 import pytest
 import wandb
 from pytorch_lightning.utilities import rank_zero_only
 
 from mixgan_lightning import log_names
-from mixgan_lightning.loggers import wandb_logger
+from mixgan_lightning.loggers import WandbRun, wandb_logger
 
 
 @pytest.fixture
@@ -87,3 +88,12 @@ def test_a_disabled_run_takes_metrics_and_images_and_leaves_no_file(tmp_path, mo
     finally:
         wandb.finish()
     assert not list(tmp_path.rglob("*"))
+
+
+def test_a_training_that_goes_on_without_wandb_keeps_its_run():
+    memory = WandbRun()
+    memory.load_state_dict({"id": "abc"})
+    memory.setup(SimpleNamespace(loggers=[]), None, "fit")
+    assert memory.state_dict() == {"id": "abc"}
+    assert WandbRun.of({"callbacks": {"WandbRun": memory.state_dict()}}) == "abc"
+    assert WandbRun.of({}) is None

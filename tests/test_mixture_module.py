@@ -429,8 +429,12 @@ def test_resuming_with_another_architecture_is_told(fit, trained):
 
 def test_what_a_checkpoint_holds_of_ours_is_the_version_and_the_counts(trained):
     contents = torch.load(trained(mix(CONFIG, 2)), weights_only=True)
-    way = {"device": "cpu", "vectorised": True, "joined": True, "channels_last": False, "recompute": False}
-    assert contents[KEY] == {"version": 1, "played": vars(Played(4, 4, 0, 64)), "evaluation": way}
+    taken = {"vectorised": True, "joined": True, "filled": True, "channels_last": False, "recompute": False}
+    assert contents[KEY] == {
+        "version": 1,
+        "played": vars(Played(4, 4, 0, 64)),
+        "evaluation": {"device": "cpu", **taken},
+    }
     assert contents["hyper_parameters"]["make_gan"] == CONFIG
 
 

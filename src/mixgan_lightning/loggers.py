@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import wandb
 from pytorch_lightning.loggers import Logger, WandbLogger
-from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 
 from mixgan_lightning import log_names
+
+PATIENCE = 10  # seconds to wait for W&B
 
 
 def wandb_logger(
@@ -25,20 +28,29 @@ def wandb_logger(
 
     Args:
         save_dir: the folder for the run's files.
-        mode: "offline" or "online"; $WANDB_MODE, where it is set, has the last word.
+        mode: "offline" or "online"; $WANDB_MODE, where it is set, has the last word. Where W&B is not reached within
+            ten seconds, or nobody is logged in, the run is kept offline, with a warning.
         project: W&B project.
         run_id: of a run to go on with; None: a new one.
     """
-    asked: Any = os.environ.get("WANDB_MODE", mode)
-    run = wandb.init(
+    asked = os.environ.get("WANDB_MODE", mode)
+    begin: Any = partial(
+        wandb.init,
         dir=str(save_dir),
-        mode=asked if getattr(rank_zero_only, "rank", 0) == 0 else "disabled",  # one process of a DDP run
         project=project,
         id=run_id,
         resume=None if run_id is None else "allow",
-        settings=wandb.Settings(quiet=True, console="off"),
+        settings=wandb.Settings(quiet=True, console="off", init_timeout=PATIENCE),
         reinit="finish_previous",
     )
+    try:
+        run = begin(mode=asked if getattr(rank_zero_only, "rank", 0) == 0 else "disabled")  # one process of a DDP run
+    except wandb.Error as error:
+        if asked != "online":
+            raise
+        why = str(error).strip().partition("\n")[0]
+        rank_zero_warn(f"W&B is not reached ({why}); the run is kept offline, `wandb sync` sends it later")
+        run = begin(mode="offline")
     run.define_metric(log_names.IMAGES_SEEN)
     run.define_metric("*", step_metric=log_names.IMAGES_SEEN)
     for name, best in log_names.BEST.items():  # "last" as well: else the plain key is gone from the summary
@@ -62,11 +74,15 @@ class WandbRun(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Look for it."""
         found = [logger.experiment.id for logger in trainer.loggers if isinstance(logger, WandbLogger)]
-        self.id = found[0] if found and isinstance(found[0], str) else None
+        self.id = next((each for each in found if isinstance(each, str)), self.id)
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {"id": self.id}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """A training that goes on without W&B for a while keeps it."""
+        self.id = self.id or state_dict["id"]
 
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> str | None:

@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from mixgan_lightning import GAN, log_names, mix
+from mixgan_lightning import GAN, MixGANModule, log_names, mix
 from mixgan_lightning.callbacks import PayoffMonitor
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.payoff import payoff_matrix
@@ -73,6 +73,42 @@ def test_modules_without_a_payoff_are_left_alone(fit, tmp_path, rows):
     assert rows(log_names.IMAGES_SEEN)
     assert not rows(log_names.PAYOFF_GAP)
     assert not (tmp_path / "p").exists()
+
+
+class OwnLosses(MixGANModule):
+    def generator_losses(self, batch):
+        fakes = self.gan.latents(len(batch), batch) @ self.generators.components[0].weight.T
+        return torch.stack([torch.stack([-d(fakes).mean() for d in self.discriminators])] * len(self.generators))
+
+    def discriminator_losses(self, batch):
+        return torch.stack([torch.stack([d(batch).square().mean() for d in self.discriminators])] * 2)
+
+
+def test_losses_of_ones_own_have_no_payoff(fit, tmp_path):
+    model = OwnLosses(lambda: GAN(nn.Linear(2, 2), nn.Linear(2, 1), latent_dim=2), 2)
+    fit(model, torch.randn(32, 2), callbacks=[PayoffMonitor(tmp_path / "p")])
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_score_may_ask_autograd_for_gradients(fit, tmp_path):
+    class Sharp(GAN):
+        def score(self, discriminator, images, batch):
+            images = images.detach().requires_grad_()
+            scores = discriminator(images)
+            (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+            return scores + gradient.square().sum(1, keepdim=True)
+
+    model = mix(lambda: Sharp(nn.Linear(2, 2), nn.Linear(2, 1), latent_dim=2), 2, evaluation="loop")
+    fit(model, torch.randn(32, 2), callbacks=[PayoffMonitor(tmp_path / "p")])
+    assert (tmp_path / "p" / "epoch_0001.csv").exists()
+
+
+def test_by_steps_every_matrix_has_a_file_of_its_own(fit, tmp_path, points_model):
+    fit(points_model(), torch.randn(64, 2), callbacks=[PayoffMonitor(tmp_path, every_n_steps=2)])
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == [
+        "epoch_0001_batch_000002.csv",
+        "epoch_0001_batch_000004.csv",
+    ]
 
 
 @pytest.mark.parametrize("option", ["num_samples", "every_n_epochs", "every_n_steps"])

@@ -20,6 +20,7 @@ RESULTS = Results(
     generators_in_use=2.8,
     discriminators_in_use=3.0,
     images_seen=123_456,
+    images_seen_before=0,
     images_per_second=2_345.6,
     seconds=52.6,
     cpu_seconds=50.1,

@@ -29,7 +29,7 @@ def test_a_sweep_ends_with_a_table_a_summary_and_a_report(mixgan_train, tmp_path
     ran = mixgan_train("-m", "mixture.size=1,2", "seed=1,2", *TINY)
     assert (ran.code, ran.err) == (0, "")
     found = summary(tmp_path)
-    assert [row["options"] for row in found["rows"]] == [{"mixture.size": "1"}, {"mixture.size": "2"}]
+    assert [row["options"] for row in found["rows"]] == [{"mixture.size": 1}, {"mixture.size": 2}]
     for k, row in enumerate(found["rows"]):
         assert row["seeds"] == [1, 2]
         values = [
@@ -54,7 +54,7 @@ def test_a_run_that_fails_does_not_take_the_others_with_it(mixgan_train, tmp_pat
     found = summary(tmp_path)
     assert found["failures"] == [{"run": "0", "reason": "size: expected a whole number of at least 1, got 0"}]
     assert [row["seeds"] for row in found["rows"]] == [[], [0]]
-    assert "run 0 failed: size: expected" in ran.out
+    assert "run 0: size: expected" in ran.out
     assert (tmp_path / "sweep" / "report.html").exists()
     assert not (tmp_path / "sweep" / "0" / "traceback.txt").exists()
 
@@ -97,6 +97,28 @@ def test_an_error_of_the_users_code_ends_its_run_alone_and_is_kept(mixgan_train,
     assert (tmp_path / "sweep" / "1" / "results.json").exists()
 
 
+def test_a_module_that_ends_the_process_ends_its_run_alone(mixgan_train, tmp_path):
+    (tmp_path / "mine_exiting.py").write_text(BROKEN.format(action='raise SystemExit("enough")'))
+    options = ("gan=custom", "gan._target_=mine_exiting.MyGAN", "+gan.broken=true,false")
+    assert mixgan_train("-m", *options, *TINY).code == 1
+    assert [row["seeds"] for row in summary(tmp_path)["rows"]] == [[], [0]]
+
+
+def test_where_all_fail_the_search_ends_with_its_table(mixgan_train, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs mixgan-lightning[sweep]")
+    params = "hydra.sweeper.params={mixture.size: 'choice(0, 0)'}"
+    ran = mixgan_train("sweep=optuna", "hydra.sweeper.n_trials=2", params, *TINY)
+    assert ran.code == 1
+    assert "Traceback" not in ran.out + ran.err
+    assert len(summary(tmp_path)["failures"]) == 2
+
+
+def test_brackets_in_options_are_shown_as_they_are(mixgan_train, tmp_path):
+    ran = mixgan_train("-m", "mixture.share=[],[a]", *TINY)
+    assert "[a]" in ran.out
+    assert ran.code == 1  # share is for modules of one's own
+
+
 def test_a_sweep_that_is_interrupted_is_told_so_far(mixgan_train, tmp_path):
     (tmp_path / "mine_interrupted.py").write_text(BROKEN.format(action="raise KeyboardInterrupt"))
     options = ("gan=custom", "gan._target_=mine_interrupted.MyGAN", "+gan.broken=false,true,false")
@@ -132,12 +154,12 @@ def test_the_tasks_have_the_experiments_that_are_asked_for(task):
 
 def test_optuna_searches_over_a_failure(mixgan_train, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs mixgan-lightning[sweep]")
-    options = ("hydra.sweeper.n_trials=4", "hydra.sweeper.params={mixture.size: 'choice(0, 2)'}")
-    ran = mixgan_train("sweep=optuna", *options, *TINY)
-    assert ran.code == 0
+    params = "hydra.sweeper.params={mixture.size: 'choice(0, 2)'}"
+    ran = mixgan_train("sweep=optuna", "hydra.sweeper.n_trials=6", params, *TINY)
+    assert ran.code == 1  # the search went on to its end
     found = summary(tmp_path)
-    assert sum(len(row["seeds"]) for row in found["rows"]) + len(found["failures"]) == 4
-    assert found["failures"]
+    assert sum(len(row["seeds"]) for row in found["rows"]) + len(found["failures"]) == 6
+    assert found["failures"]  # of six draws of two
     assert (tmp_path / "sweep" / "optimization_results.yaml").exists()
 
 
@@ -174,4 +196,4 @@ def test_the_table_fits_into_80_columns(mixgan_train, tmp_path):
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     text = "".join(line.split("│")[1].strip() for line in lines if line.startswith("│"))
-    assert text == "digits/plaindigits/plain_equal_parameters"  # folded, not cut
+    assert text == "digits/plaindigits/plain_equal_parametersreal data"  # folded, not cut

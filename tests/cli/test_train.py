@@ -197,8 +197,14 @@ def test_an_objective_that_nothing_measures_is_refused_before_training(tiny_trai
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_a_misspelt_objective_does_not_cost_the_results(tiny_train, tmp_path):
-    ran = tiny_train("objective=quality/inception_scoer/mean")
+def test_a_misspelt_objective_is_said_before_anything_is_trained(tiny_train, one_line, tmp_path):
+    line = one_line(tiny_train("objective=quality/inception_scoer/mean"))
+    assert line.endswith("nothing measures it; did you mean 'quality/inception_score/mean'?")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_an_objective_that_is_not_measured_does_not_cost_the_results(tiny_train, tmp_path):
+    ran = tiny_train("objective=quality/modes")
     assert ran.code == 1
     assert "expected one of the measured values, quality/inception_score/mean, " in ran.err
     assert log_names.INCEPTION_SCORE_MEAN in results(tmp_path / "run")["mixture"]
@@ -229,6 +235,35 @@ def test_metrics_of_an_earlier_run_in_the_folder_are_kept(tiny_train, tmp_path):
     ]
     found = [(tmp_path / "run" / f"metrics.{name}csv").read_text() for name in ("before_0.", "before_1.", "")]
     assert found == kept
+
+
+def test_results_are_kept_without_curves_and_from_a_run_that_never_begins(tiny_train, tmp_path):
+    for seed in range(3):
+        assert tiny_train("mixture=single", f"seed={seed}", "logger.csv=null").code == 0
+    assert tiny_train("mixture=single", "callbacks.speed._target_=no.such.thing").code == 1
+    assert sorted(path.name for path in (tmp_path / "run").glob("results*")) == [
+        "results.before_0.json",
+        "results.before_1.json",
+        "results.json",
+    ]
+
+
+def test_a_report_that_cannot_be_written_costs_nothing_else(tiny_train, tmp_path):
+    (tmp_path / "run" / "report.html").mkdir(parents=True)
+    ran = tiny_train("mixture=single")
+    assert ran.code == 0
+    assert ran.err.startswith("mixgan-report: no report of ")
+    assert results(tmp_path / "run")
+
+
+def test_secrets_of_the_environment_stay_there(mixgan_train, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("MY_API_KEY", "very-secret-indeed")
+    ran = mixgan_train(*TWO_STEPS, "hydra.run.dir=run", "mixture=single", "paper=${oc.env:MY_API_KEY}")
+    assert ran.code == 0, ran.err
+    assert list((tmp_path / "run").rglob("*.wandb"))
+    for path in (tmp_path / "run").rglob("*"):
+        assert not path.is_file() or b"very-secret-indeed" not in path.read_bytes(), path
 
 
 def test_a_checkpoint_is_gone_on_from(run_of, tiny_train, tmp_path):
@@ -310,7 +345,7 @@ def test_an_interrupted_run_says_so_and_can_be_gone_on_from(tmp_path, tiny_train
     (tmp_path / "own.py").write_text(OWN_MODULE)
     ran = tiny_train("mixture.size=2", "trainer.max_epochs=3", "+callbacks.stop._target_=own.Interrupt")
     assert ran.code == 130
-    assert ran.err == "mixgan-train: interrupted; ckpt_path=…/checkpoints/last.ckpt goes on from here\n"
+    assert ran.err == "mixgan-train: interrupted; ckpt_path=run/checkpoints/last.ckpt goes on from here\n"
     assert state(tmp_path / "run")["mixgan_lightning"]["played"]["images_seen"] == 192
     assert tiny_train("mixture.size=2", "ckpt_path=run/checkpoints/last.ckpt", "trainer.max_epochs=3").code == 0
 

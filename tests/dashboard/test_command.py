@@ -142,5 +142,5 @@ def test_a_dry_run_needs_neither_entity_nor_library(word, config, capsys, monkey
     shown = capsys.readouterr().out
     assert "a workspace of ENTITY/mixgan_lightning" in shown
     assert shown.splitlines()[-1] == (
-        "no JSON: dashboards need the package wandb-workspaces: pip install 'mixgan-lightning[dashboard]'"
+        "no JSON: dashboards need the package wandb-workspaces: pip install '.[dashboard]'"
     )

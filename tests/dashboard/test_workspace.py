@@ -143,7 +143,7 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch):
     with pytest.raises(MissingLibraryError) as raised:
         workspace(dashboard(), "me", "digits", "name")
     assert str(raised.value) == (
-        "dashboards need the package wandb-workspaces: pip install 'mixgan-lightning[dashboard]'"
+        "dashboards need the package wandb-workspaces: pip install '.[dashboard]'"
     )
 
 

@@ -111,7 +111,7 @@ CASES = {
     "BatchNorm": (lambda: nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)), VECTORISED_APART, None),
     "over the batch": (lambda: OverTheBatch(2, 1), VECTORISED_APART, None),
     "a buffer in place": (lambda: Counted(2, 1), VECTORISED_APART, None),
-    "dropout": (lambda: nn.Sequential(nn.Linear(2, 4), nn.Dropout(), nn.Linear(4, 1)), CONCAT, "random operation"),
+    "dropout": (lambda: nn.Sequential(nn.Linear(2, 4), nn.Dropout(), nn.Linear(4, 1)), CONCAT, "draws random numbers"),
     "item": (lambda: Branching(2, 1), CONCAT, r"\.item\(\)"),
     "LSTM": (Recurrent, CONCAT, "vectorised: RuntimeError"),
     "weight norm": (lambda: weight_norm(nn.Linear(2, 1)), CONCAT, "fallback"),

@@ -4,7 +4,7 @@ import pytest
 
 from mixgan_lightning.report import Failure, summarise
 from mixgan_lightning.report.sweep_page import sweep_page
-from mixgan_lightning.reproduce.spread import Spread
+from mixgan_lightning.spread import Spread
 
 
 def test_a_row_for_each_config_but_its_seeds(make_sweep):

@@ -17,18 +17,20 @@ from mixgan_lightning.gan import GAN
 from mixgan_lightning.module import MixGANModule
 from mixgan_lightning.options import check_count, check_seed
 from mixgan_lightning.payoff import payoff_matrix
+from mixgan_lightning.sampling import chunk_seed
 from mixgan_lightning.theory import matrix_gap
 
 
 class PayoffMonitor(pl.Callback):
     """Logs F as a picture and a table, and its gap, max_j (w_uᵀF)_j − min_i (F w_v)_i, over ``images_seen``.
 
-    On the first batches of the training, always the same, and on fakes from fixed latents: on a minibatch the maximum
-    of noise would make the gap too large. Training is the same with and without it. GANs without scores (losses of
-    one's own, unmodified GANs) have no payoff and are left alone.
+    On the first batches that the training sees, always the same until it is interrupted, and on fakes from fixed
+    latents: on a minibatch the maximum of noise would make the gap too large. Training is the same with and without it.
+    Modules without scores (losses of one's own, unmodified GANs) have no payoff and are left alone.
 
     Args:
-        dirpath: where F is written, ``epoch_0020.csv`` with a row a generator; None: nowhere.
+        dirpath: where F is written with a row a generator, ``epoch_0020.csv``, or by steps
+            ``epoch_0020_batch_000440.csv``; None: nowhere.
         every_n_epochs, every_n_steps: how often; see `Occasion`.
         num_samples: real images, in whole batches, over all processes; 1,024: means err by about 3 % of the sd.
         seed: of the latents.
@@ -75,9 +77,11 @@ class PayoffMonitor(pl.Callback):
     def _measure(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self._batches or not isinstance(module, MixGANModule) or not isinstance(module.gan, GAN):
             return
-        matrix = payoff_matrix(module.gan, module.generators, module.discriminators, self._batches, self.seed)
-        if matrix is None:
+        if module.pairs.scores is None:  # losses of one's own, which play by other rules
             return
+        rank = trainer.global_rank
+        seed = self.seed if rank == 0 else chunk_seed(self.seed, rank)  # every process draws latents of its own
+        matrix = payoff_matrix(module.gan, module.generators, module.discriminators, self._batches, seed)
         matrix = trainer.strategy.reduce(matrix, reduce_op="mean")
         if trainer.is_global_zero:
             self._show(trainer, module, matrix.cpu())
@@ -102,4 +106,6 @@ class PayoffMonitor(pl.Callback):
         )
         if self.dirpath is not None:
             self.dirpath.mkdir(parents=True, exist_ok=True)
-            np.savetxt(self.dirpath / f"epoch_{trainer.current_epoch + 1:04d}.csv", matrix.numpy(), "%.6g", ",")
+            batch = f"_batch_{trainer.fit_loop.total_batch_idx + 1:06d}" * (self.occasion.every_n_steps is not None)
+            path = self.dirpath / f"epoch_{trainer.current_epoch + 1:04d}{batch}.csv"
+            np.savetxt(path, matrix.numpy(), "%.6g", ",")

@@ -49,11 +49,30 @@ def _quietly(task: Callable[[DictConfig], Any], config_name: str) -> Callable[[D
         try:
             return task(config)
         except EXPECTED as error:
-            return fail(error, explain(error, config_name), traced=bool(config.get("verbose")))
-        except Exception as error:
-            return fail(error, f"{type(error).__name__}: {explain(error, config_name)}", traced=True)
+            return fail(error, reason(error, config_name), traced=bool(config.get("verbose")))
+        except (Exception, SystemExit) as error:  # a user's module may end the process
+            if _is_interrupt(error):
+                raise KeyboardInterrupt from None
+            return fail(error, reason(error, config_name), traced=True)
 
     return quiet
+
+
+def reason(error: BaseException, config_name: str) -> str:
+    """Why, in one line; of what nobody expects its kind as well."""
+    line = explain(error, config_name)
+    return line if isinstance(error, EXPECTED) else f"{type(error).__name__}: {line}"
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: what it interrupts may fail in its own way."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.append(error)
+        error = error.__context__
+    return False
 
 
 @contextmanager

@@ -26,6 +26,8 @@ from omegaconf.errors import MissingMandatoryValue
 from mixgan_lightning.errors import MixGANError
 from mixgan_lightning.gan_factory import failure
 
+PLUGINS = ("optuna", "joblib", "submitit")  # of the extra `sweep`
+
 
 def explain(error: BaseException, config_name: str, words: Sequence[str] | None = None) -> str:
     """One line for the terminal; ``words``: what was composed, where that is not this command's line."""
@@ -65,6 +67,8 @@ def _missing_config(error: MissingConfigException, words: Sequence[str]) -> str:
         nested = folder != group  # Hydra's options are then another folder's
         options = sorted({*alternatives(group), *([] if nested else options)}) or options
     available = ", ".join(_at_hand(options, name))
+    if name.partition("_")[0] in PLUGINS and group in ("hydra/sweeper", "hydra/launcher"):
+        return f"{group}={name} needs a plugin of Hydra's: pip install '.[sweep]' brings it (available: {available})"
     return f"{group}={name}: there is no such {group}{_nearest(name, options)} (available: {available})"
 
 

@@ -11,6 +11,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.module import MixGANModule
@@ -22,7 +26,7 @@ PACKAGES = ("mixgan-lightning", "torch", "pytorch-lightning", "torchmetrics", "t
 class Provenance:
     """What would be needed to run it again."""
 
-    command: str
+    command: str  # without where it writes
     seed: int
     commit: str | None  # of the working directory's git repository; with "+" where files differ from it
     versions: Mapping[str, str]
@@ -33,7 +37,7 @@ class Provenance:
     def of(cls, model: MixGANModule, seed: int) -> Provenance:
         """Of the run that begins now."""
         return cls(
-            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=shlex.join(["mixgan-train", *_options()]),
             seed=seed,
             commit=_commit(),
             versions={"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}},
@@ -45,6 +49,14 @@ class Provenance:
         """Write provenance.json."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _options() -> list[str]:
+    """Of this run alone, where it is one of a sweep, by whatever process it is run."""
+    if not HydraConfig.initialized():
+        return sys.argv[1:]
+    words: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # ${oc.env:…} stays so
+    return [word for word in map(str, words) if not word.startswith(("sweep=", "task="))]
 
 
 def _count(player: Mixture) -> int:

@@ -26,6 +26,15 @@ def main() -> None:
     print(written)
 
 
+def written(folder: Path) -> Path | None:
+    """The page of a run or sweep that has ended; what goes wrong with it is said, and costs nothing else."""
+    try:
+        return write_report(folder)
+    except Exception as error:
+        print(f"mixgan-report: no report of {folder}: {type(error).__name__}: {error}", file=sys.stderr)
+        return None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mixgan-report",

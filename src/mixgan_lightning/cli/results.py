@@ -27,6 +27,7 @@ class Results:
     generators_in_use: float  # exp H(w)
     discriminators_in_use: float
     images_seen: int
+    images_seen_before: int  # of these by the checkpoint that it went on from
     images_per_second: float  # of this run, which may have gone on from a checkpoint
     seconds: float  # of the epochs, without the measurements, pictures and checkpoints at their ends
     cpu_seconds: float  # of this process and all its threads meanwhile: what other programs take does not count
@@ -48,7 +49,9 @@ class Results:
         ):
             shown = " ".join(f"{w:.2f}" for w in weights)
             console.print(f"{player:15}w = {shown}   ({in_use:.2f} in use)", highlight=False, soft_wrap=True)
-        seen, rate = f"{self.images_seen:,} real images seen", f"{self.images_per_second:,.0f}/s"
+        before = f" after {self.images_seen_before:,} before" if self.images_seen_before else ""
+        seen = f"{self.images_seen - self.images_seen_before:,} real images seen{before}"
+        rate = f"{self.images_per_second:,.0f}/s"
         console.print(f"training       {self.seconds:.1f} s, {seen} ({rate})", highlight=False)
         files = {
             "pictures": "samples/",

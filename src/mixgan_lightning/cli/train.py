@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+import difflib
 import math
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,25 +27,18 @@ from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.cli.provenance import Provenance
+from mixgan_lightning.cli.quiet import quieten
+from mixgan_lightning.cli.report import written
 from mixgan_lightning.cli.results import Results, short
+from mixgan_lightning.cli.run_folder import keep_failure, make_room
 from mixgan_lightning.cli.sweep import told_at_the_end
-from mixgan_lightning.cli.trials import FAILURE, TRACEBACK, in_sweep
+from mixgan_lightning.cli.trials import in_sweep
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.loggers import WandbRun, record
 from mixgan_lightning.module import MixGANModule
 from mixgan_lightning.options import check_count, check_seed
-from mixgan_lightning.report import write_report
 
 ALL_THREADS = torch.get_num_threads()  # before a run of a sweep sets its own
-NOISE = (  # what third parties say at every run
-    ".*does not have many workers.*",
-    ".*no `validation_step`.*",
-    ".*treespec, LeafSpec.*",
-    ".*number of training batches.*is smaller than the logging interval.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*The dirpath has changed from.*",  # ModelCheckpoint's, of a run that goes on in a new folder
-    ".*Experiment logs directory .* exists and is not empty.*",
-)
 
 
 def main() -> None:
@@ -58,7 +52,7 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
     if missing := OmegaConf.missing_keys(config):
         raise ConfigurationError(f"{sorted(missing)[0]}=… is needed (--help shows an example)")
     if not config.verbose:
-        _quiet()
+        quieten()
     seen_before = 0 if config.ckpt_path is None else _go_on(config)  # before anything is built
     torch.set_num_threads(check_count("threads", config.threads) if config.threads is not None else ALL_THREADS)
     run_dir = Path(config.run_dir)
@@ -72,21 +66,20 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
         trainer = _trainer(config, run_dir, [stopwatch, WandbRun()])
         objectives = _objectives(config.objective, trainer)
         _record(config, trainer, model, run_dir)
-        _fit(trainer, model, datamodule, config.ckpt_path)
-        if config.ckpt_path is not None and model.played.images_seen == seen_before:
-            done = trainer.current_epoch
-            print(f"nothing was left to train: {done} epochs are done; set trainer.max_epochs above that to go on")
-        model.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU: measure where it was trained
-        results = _results(trainer, model, stopwatch.taken, seen_before)
-        measured = _conclude(objectives, trainer, results, run_dir)
+        with _told_in(run_dir, trainer):
+            _fit(trainer, model, datamodule, config.ckpt_path, run_dir)
+            if config.ckpt_path is not None and model.played.images_seen == seen_before:
+                done = trainer.current_epoch
+                print(f"nothing was left to train: {done} epochs are done; set trainer.max_epochs above that to go on")
+            model.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU: measure where it was trained
+            results = _results(trainer, model, stopwatch.taken, seen_before)
+            measured = _conclude(objectives, trainer, results, run_dir)
         return measured if isinstance(config.objective, ListConfig) else next(iter(measured), None)
     finally:
         wandb.finish()  # each run of a sweep closes its own
 
 
 def _trainer(config: DictConfig, run_dir: Path, first: list[pl.Callback]) -> pl.Trainer:
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        _keep_earlier(run_dir)
     callbacks = [*first, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
@@ -103,28 +96,22 @@ def _check_sweep(trainer: pl.Trainer) -> None:
         )
 
 
-def _keep_earlier(run_dir: Path) -> None:
-    """Move an earlier run's curves and results in the same folder aside: Lightning's CSVLogger deletes metrics.csv."""
-    n = len(list(run_dir.glob("metrics.before_*.csv")))
-    for name in ("metrics.csv", "results.json"):
-        if (run_dir / name).exists():
-            (run_dir / name).rename(run_dir / name.replace(".", f".before_{n}."))
-    for name in (FAILURE, TRACEBACK):
-        (run_dir / name).unlink(missing_ok=True)
-
-
 def _go_on(config: DictConfig) -> int:
-    """Images seen by the checkpoint; W&B goes on with its run."""
+    """Images seen by the checkpoint; W&B goes on with its run, but for a sweep, whose runs are several."""
     contents = checkpoint.read(config.ckpt_path)
+    seen: int = contents[checkpoint.KEY]["played"]["images_seen"]
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        print(f"going on after epoch {contents['epoch'] + 1}, {seen:,} real images seen")
     wandb_logger = config.logger.get("wandb") if config.logger else None
-    if wandb_logger and "run_id" in wandb_logger and wandb_logger.run_id is None:
+    if wandb_logger and "run_id" in wandb_logger and wandb_logger.run_id is None and not in_sweep():
         wandb_logger.run_id = WandbRun.of(contents)
-    return contents[checkpoint.KEY]["played"]["images_seen"]
+    return seen
 
 
 def _record(config: DictConfig, trainer: pl.Trainer, model: MixGANModule, run_dir: Path) -> None:
-    """What the run is and where it comes from: provenance.json, and all of it to W&B."""
+    """What the run is and where it comes from: provenance.json, and all of it to W&B; what lies there makes room."""
     if trainer.is_global_zero:
+        make_room(run_dir, goes_on=config.ckpt_path is not None)
         provenance = Provenance.of(model, config.seed)
         provenance.save(run_dir / "provenance.json")
         chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
@@ -134,18 +121,38 @@ def _record(config: DictConfig, trainer: pl.Trainer, model: MixGANModule, run_di
             "seed": config.seed,
             "mixture": {"size": len(model.generators)},
         }
-        options = OmegaConf.to_container(config, resolve=True)
+        options = OmegaConf.to_container(config, resolve=False)  # ${oc.env:…} stays what it is
         record(trainer.loggers, {**compared, "options": options, "provenance": asdict(provenance)})
 
 
+@contextmanager
+def _told_in(run_dir: Path, trainer: pl.Trainer) -> Iterator[None]:
+    """A run that fails or is interrupted leaves its reason, and a page of what there is."""
+    try:
+        yield
+    except BaseException as error:
+        if trainer.is_global_zero:
+            if isinstance(error, Exception):
+                traced = not isinstance(error, command.EXPECTED)
+                keep_failure(run_dir, error, command.reason(error, "train"), traced=traced)
+            if (run_dir / "metrics.csv").exists():
+                written(run_dir)
+        raise
+
+
 def _fit(
-    trainer: pl.Trainer, model: MixGANModule, datamodule: pl.LightningDataModule | None, ckpt_path: str | None
+    trainer: pl.Trainer,
+    model: MixGANModule,
+    datamodule: pl.LightningDataModule | None,
+    ckpt_path: str | None,
+    run_dir: Path,
 ) -> None:
     try:
         trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's silent answer to Ctrl-C
-            raise KeyboardInterrupt("; ckpt_path=…/checkpoints/last.ckpt goes on from here") from None
+            last = short(run_dir) / "checkpoints" / "last.ckpt"
+            raise KeyboardInterrupt(f"; ckpt_path={last} goes on from here" if last.exists() else "") from None
         raise
 
 
@@ -160,7 +167,22 @@ def _objectives(objective: Any, trainer: pl.Trainer) -> list[str]:
         raise ConfigurationError(
             f"objective={objective}: nothing measures it; keep callbacks.quality, or set objective=null"
         )
+    of_others = any(_is_of_others(callback) for callback in _quality_callbacks(trainer))
+    for name in names if not of_others else ():  # the names of measures of one's own are known when they have measured
+        if name not in log_names.TITLES:
+            near = difflib.get_close_matches(name, log_names.TITLES, n=1)
+            raise ConfigurationError(
+                f"objective={name}: nothing measures it"
+                + (f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(log_names.TITLES)}")
+            )
     return names
+
+
+def _is_of_others(callback: QualityCallback) -> bool:
+    """Whether a measure, or the callback, is not this package's."""
+    package = __name__.partition(".")[0]
+    parts = (callback, *callback.scoring.measures)
+    return any(type(part).__module__.partition(".")[0] != package for part in parts)
 
 
 def _conclude(objectives: list[str], trainer: pl.Trainer, results: Results, run_dir: Path) -> tuple[float, ...]:
@@ -170,12 +192,13 @@ def _conclude(objectives: list[str], trainer: pl.Trainer, results: Results, run_
         _log_objective(logger, measured[0], trainer, results.images_seen)
     if trainer.is_global_zero:
         results.save(run_dir / "results.json")
-        report = write_report(run_dir)
+        report = written(run_dir)
         if in_sweep():  # whose own table comes at its end
-            print(f"{log_names.said(results.mixture)} ({results.seconds:.0f} s): {short(report)}")
+            print(f"{log_names.said(results.mixture)} ({results.seconds:.0f} s): {short(report or run_dir)}")
         else:
             results.show(run_dir)
-            print(f"report         {short(report)}")
+            if report is not None:
+                print(f"report         {short(report)}")
     for name in objectives:
         if name not in results.mixture:  # after saving: a slip must not cost what was trained
             raise ConfigurationError(
@@ -204,6 +227,7 @@ def _results(trainer: pl.Trainer, model: MixGANModule, taken: Taken, seen_before
         generators_in_use=float(model.generators.effective_size),
         discriminators_in_use=float(model.discriminators.effective_size),
         images_seen=model.played.images_seen,
+        images_seen_before=seen_before,
         images_per_second=(model.played.images_seen - seen_before) / taken.seconds if taken.seconds else 0.0,
         seconds=taken.seconds,
         cpu_seconds=taken.cpu_seconds,
@@ -221,15 +245,6 @@ def _log_objective(logger: Logger, objective: float, trainer: pl.Trainer, images
     values = {log_names.OBJECTIVE: objective, log_names.IMAGES_SEEN: float(images_seen)}
     logger.log_metrics(values, step=trainer.fit_loop.total_batch_idx)  # batches, as all that Lightning logs
     logger.save()
-
-
-def _quiet() -> None:
-    """Keep third parties' notes out of the terminal; what goes wrong is still said."""
-    packages = ("pytorch_lightning", "lightning.pytorch")  # the second speaks for both where a user's module imports it
-    for name in (name + end for name in packages for end in ("", ".utilities.rank_zero")):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in NOISE:
-        warnings.filterwarnings("ignore", message)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-FAILURE, TRACEBACK = "failure.txt", "traceback.txt"  # in a run's folder: why it failed, and where
+from mixgan_lightning.cli.run_folder import TRACEBACK, keep_failure
 
 
 class TrialError(Exception):
@@ -21,7 +20,7 @@ def in_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def fail(error: Exception, line: str, *, traced: bool) -> None:
+def fail(error: BaseException, line: str, *, traced: bool) -> None:
     """Say in one line why this run of a sweep has failed, and keep it in its folder, on request with the traceback.
 
     Raises:
@@ -29,10 +28,8 @@ def fail(error: Exception, line: str, *, traced: bool) -> None:
     """
     config = HydraConfig.get()
     folder = Path(config.runtime.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FAILURE).write_text(f"{line}\n", encoding="utf-8")
+    keep_failure(folder, error, line, traced=traced)
     if traced:
-        (folder / TRACEBACK).write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         line = f"{line} (traceback: {folder / TRACEBACK})"
     sys.stderr.write(f"mixgan-train: run {config.job.num} of the sweep ({config.job.override_dirname}): {line}\n")
     raise TrialError(line)

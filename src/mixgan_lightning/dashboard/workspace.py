@@ -26,7 +26,7 @@ from mixgan_lightning.dashboard.panels import (
 from mixgan_lightning.errors import ConfigurationError, MixGANError
 from mixgan_lightning.log_names import IMAGES_SEEN
 
-INSTALL = "pip install 'mixgan-lightning[dashboard]'"
+INSTALL = "pip install '.[dashboard]'"
 
 
 class MissingLibraryError(MixGANError, ImportError):

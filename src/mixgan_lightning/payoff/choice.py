@@ -73,7 +73,7 @@ class Choice:
 
         Convolutions round otherwise in the other, and a seed would give other images in their last digits.
         """
-        self.made = made
+        self.made, self._settings = made, []
         for player in players if made else ():
             self._way().lay_out(player)
 
@@ -95,7 +95,9 @@ class Choice:
         """
         device, precision = pairs.gan.like.device.type, trainer.strategy.precision_plugin.train_step_context
         pairs.part()
-        before = self._way() if self.made and self.made["device"] == device and self.asked == "auto" else None
+        again = bool(self._settings)  # the layers have changed: nothing of what was found holds
+        same = not again and self.made is not None and self.made["device"] == device
+        before = self._way() if same and self.asked == "auto" else None
         chosen = asdict(self._choose(pairs, batch, before, precision))
         self.made = {"device": device, **trainer.strategy.broadcast(chosen)}
         self._settings = _settings(pairs)

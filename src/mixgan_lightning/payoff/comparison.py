@@ -22,6 +22,11 @@ TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-3}  # of the largest value;
 CONTAINERS = (list, dict, set)
 PLAIN = (int, float, bool, str, bytes, type(None))  # attributes that are compared by their value
 Precision = Callable[[], AbstractContextManager[Any]]
+IN_WORDS = {  # of torch's messages that tell little
+    "called random operation": "a network draws random numbers (dropout, noise)",
+    "support the deepcopy protocol": "the networks cannot be copied for a trial (torch.nn.utils.spectral_norm and "
+    "weight_norm; those of torch.nn.utils.parametrizations can be)",
+}
 FEW = 7  # samples that show how a network treats them
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -128,7 +133,7 @@ class Comparison:
         pairs, batch = self._copy(way, self.played, self.dtype)
         networks = {"gan": pairs.gan, "generators": pairs.generators, "discriminators": pairs.discriminators}
         before = {name: _attributes(network) for name, network in networks.items()}
-        with own_stream(self._device, seed=0), _no_slow_fallback():
+        with own_stream(self._device, seed=0), _no_slow_fallback() if way.vectorised else nullcontext():
             tensors = self._step(pairs, batch)
             state = torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else torch.get_rng_state()
         for player, network in networks.items():
@@ -172,7 +177,10 @@ def _no_slow_fallback() -> Iterator[None]:
 
 
 def in_short(error: Exception) -> str:
-    """Its kind and its first sentence."""
+    """Its kind and its first sentence; in other words, where we have better ones."""
+    for part, words in IN_WORDS.items():
+        if part in str(error):
+            return words
     line = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {line.partition('. ')[0][:120]}"
 

@@ -49,11 +49,11 @@ def _is_worth_filling(groups: Sequence[Group], n: int) -> bool:
 @lru_cache(maxsize=64)
 def _filled(groups: tuple[Group, ...], device: torch.device) -> Tensor:
     """Each network's rows, (networks, most samples); one that has fewer gets its last row again."""
-    most = max(group.samples for group in groups)
-    columns = torch.arange(most)
-    rows = [
-        group.start + k * group.samples + columns.clamp(max=group.samples - 1)
-        for group in groups
-        for k in range(group.networks)
-    ]
-    return torch.stack(rows).to(device)
+    with torch.inference_mode(False):  # it is kept, for trainings as well
+        columns = torch.arange(max(group.samples for group in groups))
+        rows = [
+            group.start + k * group.samples + columns.clamp(max=group.samples - 1)
+            for group in groups
+            for k in range(group.networks)
+        ]
+        return torch.stack(rows).to(device)

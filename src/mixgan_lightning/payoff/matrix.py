@@ -16,10 +16,9 @@ from mixgan_lightning.payoff.pairs import Pairs
 from mixgan_lightning.sampling import own_stream
 
 
-@torch.no_grad()
 def payoff_matrix(
     gan: GAN, generators: Mixture, discriminators: Mixture, batches: Sequence[Any], seed: int = 0
-) -> Tensor | None:
+) -> Tensor:
     """F, (Tu, Tv), over all samples of some batches; every generator draws as many fakes from the same latents.
 
     The networks play as they are, in the mode that they are in: batch statistics are those of each batch, as in
@@ -31,17 +30,18 @@ def payoff_matrix(
         seed: of the latents.
 
     Returns:
-        F; None where the discriminators give no scores (losses of the user's own).
+        F, without a graph.
     """
-    pairs, total, n = Pairs(gan, generators, discriminators, FullFakes()), None, 0
+    pairs = Pairs(gan, generators, discriminators, FullFakes())
+    found, sizes = [], []
     with unchanged_buffers(gan, generators, discriminators), own_stream(gan.like.device, seed):
         for batch in batches:
-            pairs.discriminator_losses(batch)
-            of_batch, size = pairs.payoff(), len(gan.images(batch))
-            if of_batch is None:
-                return None
-            total, n = of_batch * size + (0 if total is None else total), n + size
-    return None if total is None else total / n
+            pairs.observe(batch)  # with gradients at hand: a score may ask for them
+            matrix = pairs.payoff()
+            assert matrix is not None  # it has just been observed
+            found.append(matrix.detach())
+            sizes.append(len(gan.images(batch)))
+    return torch.stack([matrix * n for matrix, n in zip(found, sizes, strict=True)]).sum(0) / sum(sizes)
 
 
 @contextmanager
@@ -54,9 +54,9 @@ def unchanged_buffers(*networks: nn.Module) -> Iterator[None]:
     finally:
         for table, name, buffer, was in kept:
             if buffer is not None and was is not None:
-                buffer.copy_(was)
+                buffer.data.copy_(was)
             table[name] = buffer
 
 
 def _copied(buffer: Tensor | None) -> Tensor | None:
-    return None if buffer is None else buffer.clone()
+    return None if buffer is None else buffer.detach().clone()

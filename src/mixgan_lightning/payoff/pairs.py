@@ -81,15 +81,9 @@ class Pairs:
 
     def discriminator_losses(self, batch: Any) -> Tensor:
         """L_ij = what D_j minimises against G_i, without penalties: (Tu, Tv)."""
-        with torch.no_grad():
-            hands = self._deal(batch)
-        images, fakes = self.gan.images(batch), self.fakes.forwards(hands.fakes)
-        # real first, as most single GANs do: BatchNorm sees this order
-        outputs = self._judge([(images[None], batch), (fakes, hands.beside)])
-        of_real, of_fakes = cut(outputs, len(images))
-        real, fake = hands.said_beside(of_real), hands.said_of_fakes(of_fakes)
+        hands, real, fake = self._play(batch)
         scores = Scores([*map(adversarial, real)], [*map(adversarial, fake)])
-        self.scores, self._penalised = scores.detach(), fakes
+        self.scores = scores.detach()
         if is_ours(self.gan, "discriminator_objective"):
             return _matrix(map(self.gan.objective.discriminator_loss, scores.real, scores.fake))
 
@@ -99,6 +93,11 @@ class Pairs:
 
         held = zip(hands, by_generator(real, hands.sizes), by_generator(fake, hands.sizes), strict=True)
         return self._pair_by_pair("discriminator_objective", pair, held)
+
+    def observe(self, batch: Any) -> None:
+        """Play a batch for its ``scores`` alone, without any loss."""
+        _, real, fake = self._play(batch)
+        self.scores = Scores([*map(adversarial, real)], [*map(adversarial, fake)]).detach()
 
     def generator_losses(self, batch: Any) -> Tensor:
         """L_ij = what G_i minimises against D_j: (Tu, Tv)."""
@@ -153,6 +152,16 @@ class Pairs:
         sizes = [scores.shape[1] for scores in fake]
         held = zip(by_generator(real, sizes), by_generator(fake, sizes), strict=True)
         return self._pair_by_pair("payoff", lambda scores, j: self.gan.payoff(*(part(s, j) for s in scores)), held)
+
+    def _play(self, batch: Any) -> tuple[Hands, list[Any], list[Any]]:
+        """The discriminators' step: what the generators hold, and what all discriminators say of real and fakes."""
+        with torch.no_grad():
+            hands = self._deal(batch)
+        images, self._penalised = self.gan.images(batch), self.fakes.forwards(hands.fakes)
+        # real first, as most single GANs do: BatchNorm sees this order
+        outputs = self._judge([(images[None], batch), (self._penalised, hands.beside)])
+        of_real, of_fakes = cut(outputs, len(images))
+        return hands, hands.said_beside(of_real), hands.said_of_fakes(of_fakes)
 
     def _deal(self, batch: Any) -> Hands:
         return deal(self.gan, self.generators, self.fakes, self._evaluation, batch)

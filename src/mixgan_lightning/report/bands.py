@@ -15,7 +15,7 @@ from mixgan_lightning.report.numbers import short
 from mixgan_lightning.report.run import RunFiles
 from mixgan_lightning.report.summary import Row, Summary
 from mixgan_lightning.report.svg import Drawing, Key, figure, inline, over_images
-from mixgan_lightning.reproduce.spread import Spread
+from mixgan_lightning.spread import Spread
 
 GAME = {log_names.PAYOFF_GAP: "gap of the payoff matrix", log_names.effective("generator"): "generators in use"}
 

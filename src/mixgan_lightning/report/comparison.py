@@ -14,7 +14,7 @@ from mixgan_lightning.report.svg import Drawing, Key, figure, inline
 
 OF_SIZE = ("mixture.size", "mixture")  # options that choose it
 
-Groups = dict[str, list[tuple[int, Row]]]  # the other options -> rows by size
+Groups = dict[str, list[tuple[int, Row]]]  # the other options, in words -> rows by size
 
 
 def by_size(summary: Summary) -> list[Drawing]:
@@ -26,12 +26,17 @@ def by_size(summary: Summary) -> list[Drawing]:
 
 
 def _groups(rows: Sequence[Row]) -> Groups:
-    found: Groups = {}
+    """Rows that differ in nothing but their size; those of ``mixture=`` in its kind as well (independent5)."""
+    found: dict[tuple[tuple[str, str], ...], list[tuple[int, Row]]] = {}
     for row in rows:
         if row.size is not None and row.finished:
-            others = " ".join(f"{key}={brief(value)}" for key, value in row.options.items() if key not in OF_SIZE)
-            found.setdefault(others, []).append((row.size, row))
-    return {others: sorted(group, key=lambda one: one[0]) for others, group in found.items()}
+            others = {key: value for key, value in row.options.items() if key not in OF_SIZE}
+            kind = {"mixture": row.kind} if row.kind is not None else {}
+            found.setdefault(tuple((others | kind).items()), []).append((row.size, row))
+    return {
+        " ".join(f"{key}={brief(value)}" for key, value in others): sorted(group, key=lambda one: one[0])
+        for others, group in found.items()
+    }
 
 
 def _draw(groups: Groups, name: str, real: float | None, figure_name: str) -> Drawing:

@@ -48,13 +48,17 @@ class Series:
 Metrics = dict[str, Series]  # log name -> what was logged under it; only names with a value
 
 
-def read_metrics(folder: Path) -> Metrics:
+def read_metrics(folder: Path, with_earlier: bool = True) -> Metrics:
     """All that a run logged, with its earlier parts; {} where it has logged nothing.
 
     A part that goes on from a checkpoint begins before the earlier one has ended: the later part counts.
+
+    Args:
+        folder: the run's.
+        with_earlier: whether metrics.before_*.csv are parts of this run, which went on from a checkpoint.
     """
     points: dict[str, dict[float, float]] = {}
-    for path in _parts(folder):
+    for path in _parts(folder, with_earlier):
         part = _read(path)
         began = min((seen for column in part.values() for seen in column), default=math.inf)
         for name, earlier in points.items():
@@ -65,9 +69,9 @@ def read_metrics(folder: Path) -> Metrics:
     return {name: found for name, found in series.items() if len(found.seen)}
 
 
-def _parts(folder: Path) -> Iterator[Path]:
+def _parts(folder: Path, with_earlier: bool) -> Iterator[Path]:
     """Oldest first."""
-    earlier = folder.glob("metrics.before_*.csv")
+    earlier = folder.glob("metrics.before_*.csv") if with_earlier else ()
     yield from sorted(earlier, key=lambda path: int("0" + "".join(filter(str.isdigit, path.stem))))
     if (folder / "metrics.csv").is_file():
         yield folder / "metrics.csv"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mixgan_lightning.reproduce.spread import Spread
+from mixgan_lightning.spread import Spread
 
 
 def short(value: float) -> str:

@@ -14,6 +14,7 @@ from mixgan_lightning.report.metrics import Metrics, read_metrics
 from mixgan_lightning.report.reading import at, read_json, read_text, read_yaml
 
 CONFIG = Path(".hydra") / "config.yaml"
+FAILURE = "failure.txt"  # one line: why a run of a sweep failed
 PLAYERS = ("generator", "discriminator")
 INTERRUPTED = "interrupted, or still running: no results.json"
 
@@ -36,7 +37,7 @@ class RunFiles:
     @cached_property
     def metrics(self) -> Metrics:
         """Read when they are asked for: they may be long."""
-        return read_metrics(self.folder)
+        return read_metrics(self.folder, with_earlier=self.config.get("ckpt_path") is not None)
 
     @property
     def reason(self) -> str | None:
@@ -59,6 +60,17 @@ class RunFiles:
     def subject(self) -> tuple[str, ...]:
         """Architecture and data."""
         return tuple(found for group in ("gan", "data") if (found := self._named(group)))
+
+    @property
+    def kind(self) -> str | None:
+        """Which module plays it, where it is not ``MixGANModule``."""
+        name = str(self._of("mixture").get("_target_") or "").rpartition(".")[2]
+        return name if name not in ("", "MixGANModule") else None
+
+    @property
+    def data(self) -> str | None:
+        """Which."""
+        return self._named("data")
 
     @property
     def seed(self) -> int | None:
@@ -115,7 +127,7 @@ def is_measured(name: str) -> bool:
 
 def is_run(folder: Path) -> bool:
     """Whether a run has left anything here."""
-    return any((folder / name).is_file() for name in (CONFIG, "metrics.csv", "results.json", "failure.txt"))
+    return any((folder / name).is_file() for name in (CONFIG, "metrics.csv", "results.json", FAILURE))
 
 
 def read_run(folder: Path) -> RunFiles:
@@ -130,7 +142,7 @@ def read_run(folder: Path) -> RunFiles:
         overrides=tuple(map(str, overrides)) if isinstance(overrides, list) else (),
         choices=at(read_yaml(hydra / "hydra.yaml"), "hydra", "runtime", "choices") or {},
         provenance=read_json(folder / "provenance.json"),
-        failure=read_text(folder / "failure.txt").strip() or None,
+        failure=read_text(folder / FAILURE).strip() or None,
         samples=_numbered(folder / "samples", "epoch_*.png"),
         payoffs=_numbered(folder / "payoff", "epoch_*.csv"),
     )

@@ -9,9 +9,11 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import yaml
+
 from mixgan_lightning import log_names
 from mixgan_lightning.report.run import RunFiles
-from mixgan_lightning.reproduce.spread import Spread
+from mixgan_lightning.spread import Spread
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Row:
         return self.runs[0].size
 
     @property
+    def kind(self) -> str | None:
+        """Which module plays it, where it is not ``MixGANModule``."""
+        return self.runs[0].kind
+
+    @property
     def seeds(self) -> list[int | None]:
         """Of the finished runs."""
         return [run.seed for run in self.finished]
@@ -55,9 +62,11 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         """For a file."""
         values = {name: asdict(value) for name, value in self.values.items()}
+        runs = [{"run": run.folder.name, "seed": run.seed, "values": run.measured("mixture")} for run in self.finished]
         return {
-            "options": dict(self.options),
+            "options": {key: yaml.safe_load(value) for key, value in self.options.items()},  # numbers as numbers
             "seeds": self.seeds,
+            "runs": runs,
             "values": values,
             "cpu_seconds": self.cpu_seconds,
         }
@@ -93,15 +102,22 @@ class Summary:
         return sorted(found, key=lambda name: name != self.objective)
 
     @property
+    def is_of_one_task(self) -> bool:
+        """Whether all runs are on the same data: values of others are not compared."""
+        return len({run.data for row in self.rows for run in row.runs}) == 1
+
+    @property
     def real(self) -> dict[str, float]:
-        """Real data's values: the same in every run, or of points drawn anew by each."""
+        """Real data's values: the same in every run, or of points drawn anew by each; {} where the data differ."""
+        if not self.is_of_one_task:
+            return {}
         runs = [run for row in self.rows for run in row.finished]
         return {name: mean(values) for name, values in _gathered(runs, "real").items()}
 
     def best(self, name: str) -> Row | None:
-        """The row of the best mean; None where nothing is compared, or where it is not known what is better."""
+        """The row of the best mean; None where nothing can be compared, or where it is not known what is better."""
         measured = [row for row in self.rows if name in row.values]
-        if name not in log_names.BEST or len(measured) < 2:
+        if name not in log_names.BEST or len(measured) < 2 or not self.is_of_one_task:
             return None
         choose = max if log_names.BEST[name] == "max" else min
         return choose(measured, key=lambda row: row.values[name].mean)

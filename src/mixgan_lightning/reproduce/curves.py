@@ -23,7 +23,7 @@ from mixgan_lightning.reproduce.reproduction import (
     markdown_table,
 )
 from mixgan_lightning.reproduce.runs import Outcome, Ran
-from mixgan_lightning.reproduce.spread import Spread
+from mixgan_lightning.spread import Spread
 
 Curve = dict[int, Spread]  # by images seen
 

@@ -21,8 +21,8 @@ from mixgan_lightning.reproduce.reproduction import (
     markdown_table,
 )
 from mixgan_lightning.reproduce.runs import Outcome, Ran
-from mixgan_lightning.reproduce.spread import Spread
 from mixgan_lightning.reproduce.table_picture import write_table
+from mixgan_lightning.spread import Spread
 
 TIMES = {"seconds": "seconds (median)", "cpu_seconds": "CPU seconds (median)"}  # of results.json
 

@@ -2,7 +2,7 @@ from math import sqrt
 
 import pytest
 
-from mixgan_lightning.reproduce.spread import Spread
+from mixgan_lightning.spread import Spread
 
 
 def test_the_standard_deviation_is_over_n_minus_one():

@@ -1,0 +1,46 @@
+"""A run's folder before its training and after a failure."""
+
+from __future__ import annotations
+
+import traceback
+from itertools import count
+from pathlib import Path
+
+from mixgan_lightning.report.run import FAILURE
+
+TRACEBACK = "traceback.txt"
+OF_A_PART = ("metrics.csv", "results.json")  # begun anew also by a run that goes on
+OF_A_RUN = ("samples", "payoff")
+
+
+def make_room(folder: Path, goes_on: bool) -> None:
+    """Move what an earlier run left there aside, and forget its failure.
+
+    ``goes_on``: from a checkpoint; pictures and payoff matrices are then continued, metrics.csv never: Lightning's
+    CSVLogger would delete it.
+    """
+    names = OF_A_PART if goes_on else OF_A_PART + OF_A_RUN
+    n = next(n for n in count() if not any((folder / _aside(name, n)).exists() for name in OF_A_PART + OF_A_RUN))
+    for name in names:
+        if (folder / name).exists():
+            (folder / name).rename(folder / _aside(name, n))
+    forget_failure(folder)
+
+
+def _aside(name: str, n: int) -> str:
+    path = Path(name)
+    return f"{path.stem}.before_{n}{path.suffix}"
+
+
+def forget_failure(folder: Path) -> None:
+    """Of an earlier run."""
+    for name in (FAILURE, TRACEBACK):
+        (folder / name).unlink(missing_ok=True)
+
+
+def keep_failure(folder: Path, error: BaseException, line: str, *, traced: bool) -> None:
+    """Why a run has failed, in one line, and on request where."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILURE).write_text(f"{line}\n", encoding="utf-8")
+    if traced:
+        (folder / TRACEBACK).write_text("".join(traceback.format_exception(error)), encoding="utf-8")
