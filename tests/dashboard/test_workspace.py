@@ -142,9 +142,7 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingLibraryError) as raised:
         workspace(dashboard(), "me", "digits", "name")
-    assert str(raised.value) == (
-        "dashboards need the package wandb-workspaces: pip install '.[dashboard]'"
-    )
+    assert str(raised.value) == ("dashboards need the package wandb-workspaces: pip install '.[dashboard]'")
 
 
 REFUSALS = [
