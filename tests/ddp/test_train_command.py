@@ -56,6 +56,9 @@ def test_a_run_of_two_processes_leaves_one_folder_and_one_table(ran):
         "metrics.csv",
         "hparams.yaml",
         "results.json",
+        "provenance.json",
+        "report.html",
+        "payoff/epoch_0001.csv",
         "checkpoints/last.ckpt",
         "samples/epoch_0001.png",
     }

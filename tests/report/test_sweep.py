@@ -1,8 +1,12 @@
 import json
 
 import pytest
+import yaml
 
-from mixgan_lightning.report import Failure, summarise
+from mixgan_lightning import log_names
+from mixgan_lightning.report import Failure, summarise, write_report
+from mixgan_lightning.report.comparison import by_size
+from mixgan_lightning.report.run import read_run
 from mixgan_lightning.report.sweep_page import sweep_page
 from mixgan_lightning.spread import Spread
 
@@ -34,8 +38,20 @@ def test_the_best_by_what_is_known_to_be_better(make_sweep):
 def test_as_json(make_sweep):
     found = json.loads(json.dumps(summarise(make_sweep()).as_json(), allow_nan=False))
     assert found["rows"][0] == {
-        "options": {"mixture.size": "1"},
+        "options": {"mixture.size": 1},
         "seeds": [1, 2],
+        "runs": [
+            {
+                "run": str(seed - 1),
+                "seed": seed,
+                "values": {
+                    "quality/inception_score/mean": 4.5 + seed,
+                    "quality/fid": 112.0 + seed,
+                    "quality/my_measure": 0.5 + seed,
+                },
+            }
+            for seed in (1, 2)
+        ],
         "values": {
             name: {"mean": pytest.approx(value + 1.5), "sd": pytest.approx(0.5**0.5), "n": 2}
             for name, value in (
@@ -47,6 +63,42 @@ def test_as_json(make_sweep):
         "cpu_seconds": 128.0,
     }
     assert found["failures"] == [{"run": "3", "reason": "the loss is <nan>"}]
+
+
+def test_values_of_different_data_are_not_compared(make_sweep):
+    folder = make_sweep()
+    choices = {"hydra": {"runtime": {"choices": {"gan": "mlp", "data": "gaussians_ring"}}}}
+    (folder / "2" / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(choices))
+    summary = summarise(folder)
+    assert summary.real == {}
+    assert summary.best("quality/inception_score/mean") is None
+    write_report(folder)
+
+
+def test_mixtures_of_another_kind_are_a_line_of_their_own_over_the_size(make_run, tmp_path):
+    for k, (name, size, kind) in enumerate(
+        [("single", 1, "MixGANModule"), ("mix5", 5, "MixGANModule"), ("independent5", 5, "IndependentGANs")]
+    ):
+        folder = make_run(f"sweep/{k}", size, overrides=(f"mixture={name}", "seed=1"))
+        config = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
+        config["mixture"]["_target_"] = f"mixgan_lightning.{kind}"
+        (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(config))
+    (drawing, *_) = by_size(summarise(tmp_path / "sweep"))
+    assert [key.label for key in drawing.legend if not key.label.startswith("real")] == ["mixture=IndependentGANs"]
+    assert "mixture=IndependentGANs T=5" in drawing.svg
+    assert "T=1: " in drawing.svg
+
+
+def test_earlier_curves_in_the_folder_are_this_runs_only_where_it_went_on(make_run):
+    folder = make_run(n=20)
+    earlier = (folder / "metrics.csv").read_text().splitlines()
+    (folder / "metrics.before_0.csv").write_text("\n".join(earlier[:5]))
+    with_ckpt = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text()) | {"ckpt_path": "a.ckpt"}
+    rows = [",".join(earlier[:1]), *earlier[10:]]
+    (folder / "metrics.csv").write_text("\n".join(rows))
+    alone = len(read_run(folder).metrics[log_names.GENERATOR_LOSS].seen)
+    (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(with_ckpt))
+    assert len(read_run(folder).metrics[log_names.GENERATOR_LOSS].seen) == alone + 4
 
 
 def test_the_table_of_the_page(make_sweep, page_of):

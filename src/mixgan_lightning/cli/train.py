@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -16,14 +13,13 @@ import wandb
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from mixgan_lightning import checkpoint, log_names
 from mixgan_lightning.callbacks import QualityCallback, Stopwatch
 from mixgan_lightning.callbacks.stopwatch import Taken
-from mixgan_lightning.cli import command
+from mixgan_lightning.cli import command, objective
 from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.cli.provenance import Provenance
@@ -64,7 +60,7 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
             raise ConfigurationError("data=none is for a GAN with a train_dataloader of its own; choose data=NAME")
         stopwatch = Stopwatch()
         trainer = _trainer(config, run_dir, [stopwatch, WandbRun()])
-        objectives = _objectives(config.objective, trainer)
+        objectives = objective.asked(config.objective, _quality_callbacks(trainer))
         _record(config, trainer, model, run_dir)
         with _told_in(run_dir, trainer):
             _fit(trainer, model, datamodule, config.ckpt_path, run_dir)
@@ -73,8 +69,11 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
                 print(f"nothing was left to train: {done} epochs are done; set trainer.max_epochs above that to go on")
             model.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU: measure where it was trained
             results = _results(trainer, model, stopwatch.taken, seen_before)
-            measured = _conclude(objectives, trainer, results, run_dir)
-        return measured if isinstance(config.objective, ListConfig) else next(iter(measured), None)
+            objective.log(trainer, objectives, results.mixture, results.images_seen)
+            if trainer.is_global_zero:
+                _conclude(results, run_dir)
+            found = objective.values(objectives, results.mixture)  # after saving: a slip must not cost what was trained
+        return found if isinstance(config.objective, ListConfig) else next(iter(found), None)
     finally:
         wandb.finish()  # each run of a sweep closes its own
 
@@ -101,7 +100,7 @@ def _go_on(config: DictConfig) -> int:
     contents = checkpoint.read(config.ckpt_path)
     seen: int = contents[checkpoint.KEY]["played"]["images_seen"]
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        print(f"going on after epoch {contents['epoch'] + 1}, {seen:,} real images seen")
+        print(f"going on from {seen:,} real images seen")
     wandb_logger = config.logger.get("wandb") if config.logger else None
     if wandb_logger and "run_id" in wandb_logger and wandb_logger.run_id is None and not in_sweep():
         wandb_logger.run_id = WandbRun.of(contents)
@@ -160,53 +159,16 @@ def _quality_callbacks(trainer: pl.Trainer) -> list[QualityCallback]:
     return [callback for callback in trainer.callbacks if isinstance(callback, QualityCallback)]  # type: ignore[attr-defined]
 
 
-def _objectives(objective: Any, trainer: pl.Trainer) -> list[str]:
-    """The names of the values that are returned."""
-    names = list(objective) if isinstance(objective, ListConfig) else [] if objective is None else [objective]
-    if names and not _quality_callbacks(trainer):
-        raise ConfigurationError(
-            f"objective={objective}: nothing measures it; keep callbacks.quality, or set objective=null"
-        )
-    of_others = any(_is_of_others(callback) for callback in _quality_callbacks(trainer))
-    for name in names if not of_others else ():  # the names of measures of one's own are known when they have measured
-        if name not in log_names.TITLES:
-            near = difflib.get_close_matches(name, log_names.TITLES, n=1)
-            raise ConfigurationError(
-                f"objective={name}: nothing measures it"
-                + (f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(log_names.TITLES)}")
-            )
-    return names
-
-
-def _is_of_others(callback: QualityCallback) -> bool:
-    """Whether a measure, or the callback, is not this package's."""
-    package = __name__.partition(".")[0]
-    parts = (callback, *callback.scoring.measures)
-    return any(type(part).__module__.partition(".")[0] != package for part in parts)
-
-
-def _conclude(objectives: list[str], trainer: pl.Trainer, results: Results, run_dir: Path) -> tuple[float, ...]:
-    """Log, save and show the results; returns the objectives."""
-    measured = [results.mixture[name] for name in objectives if name in results.mixture]
-    for logger in trainer.loggers if measured else ():
-        _log_objective(logger, measured[0], trainer, results.images_seen)
-    if trainer.is_global_zero:
-        results.save(run_dir / "results.json")
-        report = written(run_dir)
-        if in_sweep():  # whose own table comes at its end
-            print(f"{log_names.said(results.mixture)} ({results.seconds:.0f} s): {short(report or run_dir)}")
-        else:
-            results.show(run_dir)
-            if report is not None:
-                print(f"report         {short(report)}")
-    for name in objectives:
-        if name not in results.mixture:  # after saving: a slip must not cost what was trained
-            raise ConfigurationError(
-                f"objective={name}: expected one of the measured values, {', '.join(results.mixture)}"
-            )
-        if not math.isfinite(results.mixture[name]):
-            raise ConfigurationError(f"objective={name}: it is {results.mixture[name]}; the training has diverged")
-    return tuple(measured)
+def _conclude(results: Results, run_dir: Path) -> None:
+    """Save and show them, the report last."""
+    results.save(run_dir / "results.json")
+    report = written(run_dir)
+    if in_sweep():  # whose own table comes at its end
+        print(f"{log_names.said(results.mixture)} ({results.seconds:.0f} s): {short(report or run_dir)}")
+    else:
+        results.show(run_dir)
+        if report is not None:
+            print(f"report         {short(report)}")
 
 
 def _results(trainer: pl.Trainer, model: MixGANModule, taken: Taken, seen_before: int) -> Results:
@@ -239,12 +201,6 @@ def _device(trainer: pl.Trainer) -> str:
     """What the model was trained on, in words."""
     device = trainer.strategy.root_device
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _log_objective(logger: Logger, objective: float, trainer: pl.Trainer, images_seen: int) -> None:
-    values = {log_names.OBJECTIVE: objective, log_names.IMAGES_SEEN: float(images_seen)}
-    logger.log_metrics(values, step=trainer.fit_loop.total_batch_idx)  # batches, as all that Lightning logs
-    logger.save()
 
 
 if __name__ == "__main__":
