@@ -50,26 +50,9 @@ def test_the_training_is_the_same_with_and_without_it(fit, digits_model, digits)
     assert all(torch.equal(a, b) for a, b in zip(ends[0].values(), ends[1].values(), strict=True))
 
 
-def test_modules_without_a_payoff_are_left_alone(fit, tmp_path, rows):
-    class WithLosses(nn.Module):
-        """A module of one's own, played pair by pair."""
-
-        def __init__(self):
-            super().__init__()
-            self.generator, self.discriminator = nn.Linear(2, 2), nn.Linear(2, 1)
-
-        def generator_loss(self, batch):
-            return -self.discriminator(self.generator(torch.randn_like(batch))).mean()
-
-        def discriminator_loss(self, batch):
-            fakes = self.generator(torch.randn_like(batch))
-            return self.discriminator(fakes).mean() - self.discriminator(batch).mean()
-
-        def configure_optimizers(self):
-            return [torch.optim.SGD(player.parameters(), lr=0.01) for player in (self.generator, self.discriminator)]
-
+def test_modules_without_a_payoff_are_left_alone(fit, tmp_path, rows, module_with_losses):
     options = {"logger": rows.logger, "log_every_n_steps": 1}
-    fit(mix(WithLosses, 2), torch.randn(32, 2), callbacks=[PayoffMonitor(tmp_path / "p")], **options)
+    fit(mix(module_with_losses, 2), torch.randn(32, 2), callbacks=[PayoffMonitor(tmp_path / "p")], **options)
     assert rows(log_names.IMAGES_SEEN)
     assert not rows(log_names.PAYOFF_GAP)
     assert not (tmp_path / "p").exists()

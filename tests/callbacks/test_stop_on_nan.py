@@ -63,25 +63,9 @@ def test_the_last_good_checkpoint_stays(fit, tmp_path):
     assert all(t.isfinite().all() for t in state.values())
 
 
-class WithLosses(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.generator, self.discriminator = nn.Linear(2, 2), nn.Linear(2, 1)
-
-    def generator_loss(self, batch):
-        return -self.discriminator(self.generator(torch.randn_like(batch))).mean()
-
-    def discriminator_loss(self, batch):
-        fakes = self.generator(torch.randn_like(batch))
-        return self.discriminator(fakes).mean() - self.discriminator(batch).mean()
-
-    def configure_optimizers(self):
-        return [torch.optim.SGD(player.parameters(), lr=0.01) for player in (self.generator, self.discriminator)]
-
-
-def test_a_module_of_ones_own_is_stopped_too(fit):
+def test_a_module_of_ones_own_is_stopped_too(fit, module_with_losses):
     with pytest.raises(TrainingError, match="the gradient of "):
-        fit(mix(WithLosses, 2), torch.randn(96, 2), callbacks=[Poison("generators", 1), StopOnNaN()])
+        fit(mix(module_with_losses, 2), torch.randn(96, 2), callbacks=[Poison("generators", 1), StopOnNaN()])
 
 
 def test_large_gradients_are_numbers(fit):
