@@ -61,7 +61,7 @@ def wandb_logger(
 def record(loggers: list[Logger], facts: Mapping[str, Any]) -> None:
     """Facts of a run into the config of its W&B run, beside the model's own options."""
     for logger in loggers:
-        if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        if isinstance(logger, WandbLogger):
             logger.experiment.config.update(dict(facts), allow_val_change=True)
 
 

@@ -66,4 +66,5 @@ def test_the_training_is_the_same_with_and_without_it(fit, digits_model, digits)
 def test_labels_stand_beside_the_latents(fit, conditional_toy):
     batch = [torch.randn(32, 2), torch.arange(32) % 3]
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*batch), 16)
-    fit(mix(conditional_toy(), 2), loader, callbacks=[DeadComponents()], log_every_n_steps=1)
+    trainer = fit(mix(conditional_toy(), 2), loader, callbacks=[DeadComponents()], log_every_n_steps=1)
+    assert trainer.global_step == 4  # of both players, twice

@@ -77,4 +77,5 @@ def test_large_gradients_are_numbers(fit):
                 if parameter.grad is not None:
                     parameter.grad.fill_(3e30)  # whose square is infinite in float32
 
-    fit(model, torch.randn(16, 2), callbacks=[Large(), StopOnNaN()])
+    trainer = fit(model, torch.randn(16, 2), callbacks=[Large(), StopOnNaN()])
+    assert trainer.global_step == 2  # both players' were made

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.module import MixGANModule
-from mixgan_lightning.payoff.trees import each
+from mixgan_lightning.payoff.trees import first_rows
 from mixgan_lightning.sampling import evaluating, own_stream
 
 LITTLE = 0.1  # of the uniform weight 1/T
@@ -50,7 +50,7 @@ def _light(module: MixGANModule) -> Iterator[tuple[str, str]]:
         least = LITTLE / len(mixture)
         for i, weight in enumerate(mixture.weights.detach().tolist()):
             if weight < least:
-                yield f"{player} {i}", f"its weight is {weight:.2g}, below 0.1 / {len(mixture)}"
+                yield f"{player} {i}", f"its weight is {weight:.2g}, below {LITTLE} / {len(mixture)}"
 
 
 @torch.no_grad()
@@ -59,7 +59,7 @@ def _constant(module: MixGANModule, batch: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(gan, GAN):
         return
     n = len(gan.images(batch))
-    few = each(lambda leaf: leaf[:FEW] if leaf.ndim and len(leaf) == n else leaf, batch)
+    few = first_rows(batch, n, FEW)
     with evaluating(gan, module.generators), own_stream(gan.like.device, seed=0):
         latents = gan.latents(min(n, FEW), few)
         for i, generator in enumerate(module.generators):

@@ -1,4 +1,4 @@
-"""Pictures and tables to the loggers that take them, beside ``images_seen``."""
+"""To the loggers now, whatever log_every_n_steps, beside ``images_seen``: values, pictures and tables."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ class Table(NamedTuple):
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+
+
+def log_values(trainer: pl.Trainer, module: MixtureModule, values: Mapping[str, float]) -> None:
+    """Log values under their log names."""
+    seen = {log_names.IMAGES_SEEN: float(module.played.images_seen), "epoch": trainer.current_epoch}
+    for logger in trainer.loggers:
+        logger.log_metrics({**values, **seen}, step=trainer.fit_loop.total_batch_idx)
 
 
 def log_media(

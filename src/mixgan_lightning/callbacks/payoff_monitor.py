@@ -11,7 +11,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from mixgan_lightning import log_names, pictures
-from mixgan_lightning.callbacks.media import Shown, Table, log_media
+from mixgan_lightning.callbacks.media import Shown, Table, log_media, log_values
 from mixgan_lightning.callbacks.occasion import Occasion
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.module import MixGANModule
@@ -91,10 +91,7 @@ class PayoffMonitor(pl.Callback):
         if not matrix.isfinite().all():
             rank_zero_warn("the payoff is NaN or infinite: the training has diverged")
             return
-        seen = {log_names.IMAGES_SEEN: float(module.played.images_seen), "epoch": trainer.current_epoch}
-        gap = {log_names.PAYOFF_GAP: float(matrix_gap(matrix, w_u, w_v))}
-        for logger in trainer.loggers:
-            logger.log_metrics(gap | seen, step=trainer.fit_loop.total_batch_idx)
+        log_values(trainer, module, {log_names.PAYOFF_GAP: float(matrix_gap(matrix, w_u, w_v))})
         rows = [[f"generator {i}", *row] for i, row in enumerate(matrix.tolist())]
         columns = ["", *(f"discriminator {j}" for j in range(matrix.shape[1]))]
         heatmap = Shown(pictures.heatmap(matrix, w_u, w_v), "F: generators down, discriminators across")

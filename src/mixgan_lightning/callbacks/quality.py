@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mixgan_lightning import log_names
 from mixgan_lightning.callbacks.ema import Weights, average_first, holding, weights_at_hand
+from mixgan_lightning.callbacks.media import log_values
 from mixgan_lightning.callbacks.occasion import Occasion
 from mixgan_lightning.callbacks.progress_bar import scoring_bar
 from mixgan_lightning.errors import ConfigurationError
@@ -179,9 +180,7 @@ class QualityCallback(pl.Callback):
     def _log(self, trainer: pl.Trainer, module: MixtureModule, values: dict[str, float]) -> None:
         """To the loggers now, whatever log_every_n_steps; and to callbacks that monitor a value, on all processes."""
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
-        seen = {log_names.IMAGES_SEEN: float(module.played.images_seen), "epoch": trainer.current_epoch}
-        for logger in trainer.loggers:
-            logger.log_metrics({**values, **seen}, step=trainer.fit_loop.total_batch_idx)
+        log_values(trainer, module, values)
 
 
 def _of_all_processes(sampler: Sampler) -> Sampler:

@@ -24,18 +24,13 @@ def make_room(folder: Path, goes_on: bool) -> None:
     for name in names:
         if (folder / name).exists():
             (folder / name).rename(folder / _aside(name, n))
-    forget_failure(folder)
+    for name in (FAILURE, TRACEBACK):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _aside(name: str, n: int) -> str:
     path = Path(name)
     return f"{path.stem}.before_{n}{path.suffix}"
-
-
-def forget_failure(folder: Path) -> None:
-    """Of an earlier run."""
-    for name in (FAILURE, TRACEBACK):
-        (folder / name).unlink(missing_ok=True)
 
 
 def keep_failure(folder: Path, error: BaseException, line: str, *, traced: bool) -> None:

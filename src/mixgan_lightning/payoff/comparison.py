@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.pairs import Pairs, expectation
-from mixgan_lightning.payoff.trees import each
+from mixgan_lightning.payoff.trees import each, first_rows
 from mixgan_lightning.payoff.ways import Way
 from mixgan_lightning.sampling import own_stream
 
@@ -65,7 +65,7 @@ class Comparison:
         """Some rows of the batch, so that the trial takes little time and memory."""
         n = len(self.pairs.gan.images(self.batch))
         few = min(n, max(FEW, self.pairs.smallest_batch + 1))  # not a multiple, if it can be
-        return each(lambda leaf: leaf[:few] if leaf.ndim and len(leaf) == n else leaf, self.batch)
+        return first_rows(self.batch, n, few)
 
     def why_not(self, way: Way) -> str | None:
         """What goes wrong with a way; None: nothing, it gives the same."""

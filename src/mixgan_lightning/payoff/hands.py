@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mixgan_lightning.payoff.fakes import Fakes, Group
 from mixgan_lightning.payoff.trees import each, part
+from mixgan_lightning.scores import adversarial
 
 
 class Hand(NamedTuple):
@@ -74,6 +75,11 @@ class Scores:
 
     real: Sequence[Tensor]
     fake: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, real: Sequence[Any], fake: Sequence[Any]) -> Scores:
+        """Those of what discriminators gave."""
+        return cls([*map(adversarial, real)], [*map(adversarial, fake)])
 
     def detach(self) -> Scores:
         """Without the graph."""

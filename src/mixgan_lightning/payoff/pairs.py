@@ -82,7 +82,7 @@ class Pairs:
     def discriminator_losses(self, batch: Any) -> Tensor:
         """L_ij = what D_j minimises against G_i, without penalties: (Tu, Tv)."""
         hands, real, fake = self._play(batch)
-        scores = Scores([*map(adversarial, real)], [*map(adversarial, fake)])
+        scores = Scores.of(real, fake)
         self.scores = scores.detach()
         if is_ours(self.gan, "discriminator_objective"):
             return _matrix(map(self.gan.objective.discriminator_loss, scores.real, scores.fake))
@@ -97,7 +97,7 @@ class Pairs:
     def observe(self, batch: Any) -> None:
         """Play a batch for its ``scores`` alone, without any loss."""
         _, real, fake = self._play(batch)
-        self.scores = Scores([*map(adversarial, real)], [*map(adversarial, fake)]).detach()
+        self.scores = Scores.of(real, fake).detach()
 
     def generator_losses(self, batch: Any) -> Tensor:
         """L_ij = what G_i minimises against D_j: (Tu, Tv)."""

@@ -20,6 +20,11 @@ def part(tree: Any, k: int) -> Any:
     return each(lambda leaf: leaf[k if len(leaf) > 1 else 0], tree)
 
 
+def first_rows(batch: Any, n: int, few: int) -> Any:
+    """The first few of a batch's n samples; what has no row a sample stays."""
+    return each(lambda leaf: leaf[:few] if leaf.ndim and len(leaf) == n else leaf, batch)
+
+
 def stacked(trees: Sequence[Any]) -> Any:
     """Trees of tensors as one tree of (n, …)."""
     return _together(torch.stack, trees)
