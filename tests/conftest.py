@@ -1,6 +1,8 @@
 """What the tests share: small networks, a quiet Trainer, a seed for every test."""
 
 import logging
+import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -180,3 +182,14 @@ def inception_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "random.pth"
     random_inception.write(path)
     return path
+
+
+@pytest.fixture
+def little_room():
+    """No file may grow beyond 100 kB; writing more fails as on a full disk."""
+    handler, limits = signal.getsignal(signal.SIGXFSZ), resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)

@@ -5,11 +5,12 @@ import time
 from email.message import Message
 from http.client import BadStatusLine
 from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 import pytest
 
 from mixgan_lightning import downloads
-from mixgan_lightning.downloads import unreachable
+from mixgan_lightning.downloads import never_stalling, unreachable
 
 URL = "https://data.example/file.zip"
 
@@ -64,3 +65,36 @@ def test_the_reason_is_said_in_a_few_words(monkeypatch, error, reason):
         raise error
 
     assert asked(monkeypatch, refuse)[0] == reason
+
+
+@pytest.fixture
+def silent():
+    """The address of a server that accepts whoever comes, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}/file.zip"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_accepts_and_never_answers_is_given_up_within_5_seconds(scheme, silent):
+    start = time.perf_counter()
+    assert unreachable(f"{scheme}://{silent}") is not None
+    assert time.perf_counter() - start < 5
+
+
+def test_a_connection_that_is_never_made_is_given_up_within_5_seconds(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(socket.socket, "connect", lambda *args: over.wait(60))
+    start = time.perf_counter()
+    try:
+        assert unreachable("http://127.0.0.1:9/file.zip") == "no answer within 4 s"
+    finally:
+        over.set()
+    assert time.perf_counter() - start < 5
+
+
+def test_a_download_that_stalls_is_an_error(silent, monkeypatch):
+    monkeypatch.setattr(downloads, "STALLED", 0.2)
+    before = socket.getdefaulttimeout()
+    with pytest.raises(OSError, match="timed out"), never_stalling():
+        urlopen(f"http://{silent}")
+    assert socket.getdefaulttimeout() == before

@@ -1,7 +1,7 @@
 import pytest
 
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.options import check_clip, check_count, check_not_negative, check_seed
+from mixgan_lightning.options import check_clip, check_count, check_memory, check_not_negative, check_seed
 
 
 @pytest.mark.parametrize("value", [1, 7])
@@ -34,3 +34,18 @@ def test_coefficients_are_finite_and_not_negative(value):
     assert check_not_negative("weight", 0) == 0
     with pytest.raises(ConfigurationError, match="weight: expected a number of at least 0"):
         check_not_negative("weight", value)
+
+
+def test_counts_that_would_take_all_memory_or_time_are_refused():
+    assert check_count("n", 5, most=5) == 5
+    with pytest.raises(ConfigurationError, match=r"n: expected at most 1,000, got 1,000,000,000"):
+        check_count("n", 10**9, most=1_000)
+
+
+def test_what_is_larger_than_the_free_memory_is_refused_with_the_way_out(monkeypatch):
+    monkeypatch.setattr("mixgan_lightning.options.free", lambda device: 2_000_000_000)
+    check_memory("the samples", 2_000_000_000, "take fewer")
+    with pytest.raises(ConfigurationError, match=r"^the samples would take 2\.0 GB, and 2\.0 GB .* free; take fewer$"):
+        check_memory("the samples", 2_000_000_001, "take fewer")
+    monkeypatch.setattr("mixgan_lightning.options.free", lambda device: None)  # not known
+    check_memory("the samples", 10**15, "take fewer")

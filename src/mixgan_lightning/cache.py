@@ -17,6 +17,8 @@ from torch import nn
 
 log = logging.getLogger(__name__)
 
+PART = ".part_*"  # a file that is being written; of a process that was killed it stays
+
 
 def cache_folder() -> Path:
     """$MIXGAN_CACHE, or else ~/.cache/mixgan_lightning."""
@@ -26,7 +28,7 @@ def cache_folder() -> Path:
 @contextmanager
 def appearing(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which takes its place when whole; nothing is left of one that fails."""
-    part = path.with_name(f".part_{uuid4().hex}")
+    part = path.with_name(PART.replace("*", uuid4().hex))
     try:
         with part.open("wb") as file:
             yield file

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from mixgan_lightning import checkpoint_file
 from mixgan_lightning.errors import CheckpointError, ConfigurationError
 
 KEY = "mixgan_lightning"  # our own entry in Lightning's checkpoint
@@ -20,18 +20,9 @@ def read(path: str | Path) -> dict[str, Any]:
     """A checkpoint's contents, on the CPU, without running any code that it holds.
 
     Raises:
-        CheckpointError: when there is no such file, it cannot be read, or it was not written by this package.
+        CheckpointError: when there is no such file, it is damaged, or it was not written by this package.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}; expected a file such as outputs/…/checkpoints/last.ckpt")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle raises anything
-        raise CheckpointError(  # not torch's words, which advise to run what it holds
-            f"{path} cannot be read as a checkpoint of tensors and plain values: it is damaged, of another kind, or "
-            f"holds code ({type(error).__name__})"
-        ) from error
+    checkpoint = checkpoint_file.load(Path(path))
     missing = [key for key in ENTRIES if not isinstance(checkpoint, dict) or key not in checkpoint]
     if missing:
         raise CheckpointError(f"{path} is not a checkpoint of mixgan_lightning: it has no entry {missing[0]!r}")

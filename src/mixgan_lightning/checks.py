@@ -15,8 +15,11 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.gan import GAN
+from mixgan_lightning.memory import check_fits
 from mixgan_lightning.mixture import Mixture
-from mixgan_lightning.payoff import Fakes
+from mixgan_lightning.payoff import Choice, Fakes, Pairs
+from mixgan_lightning.payoff.matrix import unchanged_buffers
+from mixgan_lightning.payoff.trees import first_rows
 from mixgan_lightning.sampling import evaluating, own_stream
 from mixgan_lightning.trial import check_networks
 
@@ -70,23 +73,41 @@ def check_data_loaded(trainer: pl.Trainer, smallest: int) -> None:
             "the training dataloader yields no batch: the dataset is empty, or smaller than a batch while "
             "drop_last=True; use a smaller batch_size or more data"
         )
-    loader = trainer.train_dataloader
-    if isinstance(loader, DataLoader) and loader.batch_size and not isinstance(loader.dataset, IterableDataset):
-        last = 0 if loader.drop_last else len(loader.sampler) % loader.batch_size  # type: ignore[arg-type]
-        if 0 < last < smallest:
-            raise DataError(
-                f"the last batch of an epoch would hold {last} samples, too few to share between the networks "
-                f"({smallest} at least); build the DataLoader with drop_last=True, or use fakes='full', judges='all'"
-            )
+    last = _last_batch(trainer.train_dataloader)
+    if 0 < last < smallest:
+        raise DataError(
+            f"the last batch of an epoch would hold {last} samples, too few to share between the networks "
+            f"({smallest} at least); build the DataLoader with drop_last=True, or use fakes='full', judges='all'"
+        )
+
+
+def _last_batch(loader: Any) -> int:
+    """How many samples are left for a smaller batch at the end of an epoch; 0: none, or not known."""
+    known = isinstance(loader, DataLoader) and loader.batch_size and not isinstance(loader.dataset, IterableDataset)
+    return len(loader.sampler) % loader.batch_size if known and not loader.drop_last else 0
+
+
+def check_first_batch(trainer: pl.Trainer, choice: Choice, pairs: Pairs, batch: Any) -> None:
+    """The first batch, whether a step on it fits into memory, what the networks make of it. Changes nothing.
+
+    Raises:
+        DataError, GANError, ConfigurationError: saying what was expected, what came, and how to mend it.
+    """
+    check_batch(pairs.gan, batch)
+    pairs.check_size(len(pairs.gan.images(batch)))
+    known = not pairs.through_autograd  # losses of one's own keep what they keep
+    check_fits(trainer, choice, pairs if known else None, batch)
+    check_game(pairs.gan, pairs.generators, pairs.discriminators, pairs.fakes, batch)
+    if 1 in (len(pairs.gan.images(batch)), _last_batch(trainer.train_dataloader)):
+        check_lone_sample(pairs.gan, pairs.generators.components[0], pairs.discriminators.components[0], batch)
 
 
 def check_game(gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fakes, batch: Any) -> None:
-    """The first batch, and what the networks make of it; draws from a forked random stream and changes nothing.
+    """What the networks make of the first batch; draws from a forked random stream and changes nothing.
 
     Raises:
         DataError, GANError: saying what was expected, what came, and how to mend it.
     """
-    check_batch(gan, batch)
     groups = fakes.groups(len(gan.images(batch)), generators)
     generator, discriminator = generators.components[0], discriminators.components[0]
     with evaluating(gan, generators, discriminators), own_stream(gan.like.device, seed=0):
@@ -96,6 +117,31 @@ def check_game(gan: GAN, generators: Mixture, discriminators: Mixture, fakes: Fa
         ("discriminators", discriminator, len(gan.images(batch))),
     )
     warn_of_small_batchnorm(seen)
+
+
+def check_lone_sample(gan: GAN, generator: nn.Module, discriminator: nn.Module, batch: Any) -> None:
+    """Whether networks in training take a batch of one sample, which some BatchNorm cannot normalise.
+
+    Raises:
+        DataError: naming the network.
+    """
+    one = first_rows(batch, len(gan.images(batch)), 1)
+    calls = {
+        "generator": lambda: gan.generate(generator, gan.latents(1, one), one),
+        "discriminator": lambda: gan.score(discriminator, gan.images(one), one),
+    }
+    for name, call in calls.items():
+        with unchanged_buffers(gan, generator, discriminator), own_stream(gan.like.device, seed=0), torch.no_grad():
+            try:
+                call()
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):  # torch's words
+                    raise
+                raise DataError(
+                    f"a batch of 1 sample: BatchNorm in the {name} has one value a channel, and no variance to divide "
+                    "by; use a batch_size that leaves 2 samples or more for the last batch (or drop_last=True), or "
+                    "another normalisation"
+                ) from error
 
 
 def check_batch(gan: GAN, batch: Any) -> None:

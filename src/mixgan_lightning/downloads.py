@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 PATIENCE = 4.0  # seconds for the server's first answer, whatever the name service does
+STALLED = 60.0  # seconds without a byte, in the midst of a download
 
 
 def unreachable(url: str) -> str | None:
@@ -27,3 +31,18 @@ def unreachable(url: str) -> str | None:
     asking.start()
     asking.join(PATIENCE)
     return reasons[0] if reasons else None
+
+
+@contextmanager
+def never_stalling() -> Iterator[None]:
+    """A connection that says nothing for a minute is an error meanwhile, also where others open it without a limit.
+
+    Raises:
+        TimeoutError: by whoever reads from it.
+    """
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALLED)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

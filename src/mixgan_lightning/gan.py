@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mixgan_lightning.errors import DataError, GANError
 from mixgan_lightning.objectives import NonSaturating, Objective
+from mixgan_lightning.options import MANY, check_count
 from mixgan_lightning.penalties import Penalty, Score
 from mixgan_lightning.schedule import Schedule, as_schedule
 from mixgan_lightning.scores import adversarial, flattened
@@ -116,7 +117,7 @@ class GAN(nn.Module):
         self.make_generator_optimizer = optimizer
         self.make_discriminator_optimizer = discriminator_optimizer or optimizer
         self.make_scheduler = scheduler
-        self.num_classes = num_classes
+        self.num_classes = None if num_classes is None else check_count("num_classes", num_classes, MANY)
         self.schedule = as_schedule(n_critic)
         self.register_buffer("like", torch.empty(0), persistent=False)  # the device and dtype of the latents
 

@@ -6,7 +6,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,19 +15,17 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
-from mixgan_lightning.errors import CheckpointError, ConfigurationError, GANError, MixGANError
+from mixgan_lightning.errors import ConfigurationError, GANError, MixGANError
 from mixgan_lightning.gan import GAN
-from mixgan_lightning.objectives import Objective
-from mixgan_lightning.penalties import Penalty
+from mixgan_lightning.options import check_memory
+from mixgan_lightning.room import held_by, size_of
 
 Spec = str | dict[str, Any]  # what a checkpoint can hold: plain strings and dictionaries
 MakeGAN = Callable[[], Any] | Spec | DictConfig
 
 OWN_PACKAGE = __name__.partition(".")[0]
-PARTS_OF_A_GAN = (nn.Module, Optimizer, LRScheduler, Objective, Penalty)
+SMALLER = "use a smaller mixture.size or smaller networks"
 
 
 def resolve(make_gan: MakeGAN) -> Callable[[], Any]:
@@ -91,34 +89,12 @@ def spec_of(make_gan: MakeGAN) -> Spec | None:
     return f"{module}.{name}"
 
 
-def check_trusted(spec: Any) -> None:
-    """A checkpoint may only name the classes that a GAN is made of, our own classes, or one plain function.
-
-    Loading a checkpoint calls what it names, so a config such as ``{_target_: os.system}`` must not get through,
-    nor one of our functions that would call its argument.
-
-    Raises:
-        CheckpointError: naming the target and the way out.
-    """
-    for path in _targets(spec):  # nothing in None
-        target = imported(path)
-        if isinstance(target, type):
-            is_ours = target.__module__.partition(".")[0] == OWN_PACKAGE
-            trusted = is_ours or issubclass(target, PARTS_OF_A_GAN) or hasattr(target, "generator_steps")
-        else:
-            trusted = spec in (path, {"_target_": path}) and inspect.isfunction(target)  # a factory without arguments
-        if not trusted:
-            raise CheckpointError(
-                f"the checkpoint asks to call {path}, which is no network, optimiser, objective, penalty or schedule; "
-                "if you trust it, pass your own: load_from_checkpoint(path, make_gan=..., n_critic=...)"
-            )
-
-
 def build(make_gan: Callable[[], Any], n: int) -> list[nn.Module]:
     """n modules, each with parameters of its own: all GANs, or all of one class of the user's.
 
     Raises:
         GANError: when the factory returns something else, or the same object twice.
+        ConfigurationError: when the others would not fit into memory beside the first.
     """
     built: list[nn.Module] = []
     for _ in range(n):
@@ -133,6 +109,8 @@ def build(make_gan: Callable[[], Any], n: int) -> list[nn.Module]:
                 "make_gan returned the same object twice: pass the class, or a function that builds a new GAN"
             )
         built.append(gan)
+        if len(built) == 1:  # the others take as much each
+            check_memory(f"the parameters of {n} GANs", (n - 1) * size_of(held_by(gan)), SMALLER)
     return built
 
 
@@ -185,23 +163,8 @@ def check_independent(networks: list[nn.Module], player: str) -> None:
             )
 
 
-def _targets(spec: Any) -> Iterator[str]:
-    if isinstance(spec, str):
-        yield spec
-    elif isinstance(spec, Mapping):
-        for key, value in spec.items():
-            if key in ("_target_", "make_gan") and isinstance(value, str):  # a mixture's make_gan is called, too
-                yield value
-            elif not isinstance(value, str):
-                yield from _targets(value)
-    elif isinstance(spec, list | tuple):
-        for value in spec:
-            if not isinstance(value, str):
-                yield from _targets(value)
-
-
-def imported(path: str) -> Any:
-    """What an import path leads to.
+def imported(path: str, option: str | None = None) -> Any:
+    """What an import path leads to; ``option``: where it stands, to be named.
 
     Raises:
         ConfigurationError: where it leads nowhere, with the nearest name.
@@ -209,7 +172,8 @@ def imported(path: str) -> Any:
     try:
         return get_object(path)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"cannot import {path!r}: {_why_not(path, error)}") from error
+        where = "" if option is None else f"{option}: "
+        raise ConfigurationError(f"{where}cannot import {path!r}: {_why_not(path, error)}") from error
 
 
 def _why_not(path: str, error: Exception) -> str:
@@ -241,7 +205,8 @@ def _instantiate(config: Mapping[Any, Any]) -> Any:
 def failure(error: InstantiationException, cause: BaseException) -> str:
     """What Hydra could not build, without its advice, and why."""
     what = str(error).splitlines()[0].partition(", set env var")[0].rstrip(":")
-    return f"{what}: {type(cause).__name__}: {cause}"
+    said = str(cause).partition("\nException raised from")[0]  # torch's frames of C++
+    return f"{what}: {type(cause).__name__}: {said}"
 
 
 def _exists(module: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self, cast
@@ -19,11 +20,12 @@ from mixgan_lightning import checkpoint as checkpoints
 from mixgan_lightning import sampling
 from mixgan_lightning.errors import CheckpointError, ConfigurationError, GANError
 from mixgan_lightning.gan import GAN
-from mixgan_lightning.gan_factory import MakeGAN, build, check_trusted, released, resolve
+from mixgan_lightning.gan_factory import MakeGAN, build, released, resolve
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.options import check_count, check_seed
 from mixgan_lightning.replay import ReplayedGAN, Template
 from mixgan_lightning.schedule import Played
+from mixgan_lightning.trust import check_trusted, tensors_alone
 
 
 class MixtureModule(pl.LightningModule):
@@ -198,7 +200,8 @@ class MixtureModule(pl.LightningModule):
         """
         contents = checkpoints.read(checkpoint_path)
         saved = dict(contents["hyper_parameters"])
-        if cls.make_gan is MixtureModule.make_gan and make_gan is None:
+        theirs = make_gan is not None or cls.make_gan is not MixtureModule.make_gan  # the caller's factory
+        if not theirs:
             if saved.get("make_gan") is None:
                 raise CheckpointError(
                     f"{checkpoint_path} does not say how to build its GAN (it was a lambda, a local function, a class "
@@ -207,11 +210,12 @@ class MixtureModule(pl.LightningModule):
                 )
             check_trusted(saved["make_gan"])
         if "n_critic" not in options:
-            check_trusted(saved.get("n_critic"))
+            check_trusted(saved.get("n_critic"), parts=())
         parameters = inspect.signature(cls.__init__).parameters
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
             saved = {key: value for key, value in saved.items() if key in parameters}
-        model = cls(**saved | options | ({} if make_gan is None else {"make_gan": make_gan}))
+        with nullcontext() if theirs else tensors_alone():
+            model = cls(**saved | options | ({} if make_gan is None else {"make_gan": make_gan}))
         model.on_load_checkpoint(contents)
         model.load_state_dict(checkpoints.choose(contents, weights)[0])
         return model if map_location is None else model.to(map_location)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mixgan_lightning import checkpoint as checkpoints
-from mixgan_lightning import checks, log_names, scalars
+from mixgan_lightning import checks, log_names, memory, scalars
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.gan_factory import MakeGAN, spec_of
 from mixgan_lightning.mixture import Mixture
@@ -266,13 +266,15 @@ class MixGANModule(MixtureModule):
         """Several processes draw latents of their own."""
         spare_driver_checks()
         part_random_streams(self.device)
+        if self.replay is not None:
+            memory.check_fits(self.trainer, self._evaluation, None, None)  # else with the first batch
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Look at the first batch before the first step; count what is seen."""
         if isinstance(self.gan, GAN):
             is_first, self._first_batch_checked = not self._first_batch_checked, True
             if is_first:
-                checks.check_game(self.gan, self.generators, self.discriminators, self.pairs.fakes, batch)
+                checks.check_first_batch(self.trainer, self._evaluation, self.pairs, batch)
             if is_first or (batch_idx == 0 and not self._evaluation.holds(self.pairs)):
                 self._evaluation.make(self.pairs, batch, self.trainer)
         self.played.images_seen += len(self.gan.images(batch)) * self.trainer.world_size

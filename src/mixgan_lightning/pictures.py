@@ -105,4 +105,7 @@ def panels(pictures: Sequence[tuple[str, Picture]], columns: int = 4, title: str
 def _rendered(figure: Figure) -> Picture:
     canvas = FigureCanvasAgg(figure)  # no pyplot: no global state, no display
     canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    figure.clear()  # it refers to itself: else it, and its buffer, wait for a collection, which comes seldom
+    canvas.renderer = None
+    return picture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -24,6 +24,9 @@ class Share(NamedTuple):
 
 
 ALL = Share(0, 1)
+FAILURE = "mixgan_lightning/failure"  # a key in the group's store
+GONE = "another process is gone, without a word (killed, or out of memory?)"
+LOST = ("gloo", "NCCL", "onnection reset", "onnection closed")  # what errors of a lost connection say
 
 
 def own_share() -> Share:
@@ -83,6 +86,31 @@ def together() -> Iterator[None]:
     failed = [(rank, what) for rank, what in enumerate(said) if what is not None]
     if failed:
         raise DataError(f"process {failed[0][0]} failed, so none goes on: {failed[0][1]}")
+
+
+def why_others_failed(error: BaseException, reason: str) -> str | None:
+    """Why the connection to another process was lost, if that is what failed here; else the first is told the reason.
+
+    A process that dies takes its connections with it, and the error that the others see does not say why. So one that
+    fails leaves the reason in the group's store, which process 0 keeps and looks into.
+
+    Args:
+        error: that ends this process.
+        reason: of it, in a line.
+    """
+    rank, size = own_share()
+    if size == 1:
+        return None
+    lost = isinstance(error, distributed.DistError) or any(word in str(error) for word in LOST)
+    if lost and rank:
+        return "the connection to another process, which says why, is lost; so none goes on"
+    store = distributed.distributed_c10d._get_default_store()
+    if not lost:
+        with suppress(distributed.DistError):  # process 0 is gone
+            store.compare_set(FAILURE, "", f"process {rank} failed: {reason}")
+        return None
+    said = store.get(FAILURE).decode() if store.check([FAILURE]) else GONE
+    return f"{said}; so none goes on"
 
 
 def agreed(what: str, value: Any) -> Any:

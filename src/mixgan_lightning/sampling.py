@@ -57,21 +57,26 @@ def own_stream(device: torch.device, seed: int) -> Iterator[None]:
     cuda = [device] if device.type == "cuda" else []
     mps = torch.mps.get_rng_state() if device.type == "mps" else None
     with torch.random.fork_rng(devices=cuda):
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        random.seed(seed)
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU
-        if cuda:
-            index = torch.cuda.current_device() if device.index is None else device.index
-            torch.cuda.default_generators[index].manual_seed(seed)
-        if mps is not None:
-            torch.mps.manual_seed(seed)
         try:
+            seed_streams(device, seed)
             yield
         finally:
             np.random.set_state(others[0])  # noqa: NPY002
             random.setstate(others[1])
             if mps is not None:
                 torch.mps.set_rng_state(mps)
+
+
+def seed_streams(device: torch.device, seed: int) -> None:
+    """Seed the global streams of torch (the CPU's and this device's), numpy and random."""
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    random.seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(seed)
+    if device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def chunk_seed(seed: int, chunk: int) -> int:

@@ -16,6 +16,7 @@ from mixgan_lightning.objectives import Objective
 from mixgan_lightning.scores import adversarial, flattened
 
 TRIAL_SAMPLES = 64  # enough to tell the range of a generator's output
+FITTING_LATENTS = "make its first layer and latent_dim (or GAN.latents) fit each other"
 RULES = ("discriminator_objective", "generator_objective", "payoff")  # of a GAN, that ask its objective
 
 
@@ -30,27 +31,30 @@ def check_networks(gan: GAN, generator: nn.Module, discriminator: nn.Module, bat
     images = gan.images(batch)
     latents = gan.latents(len(images), batch)
     _check_latents(latents, len(images))
-    with _told("generator", "latents", latents, "make its first layer and latent_dim (or GAN.latents) fit each other"):
+    with told("generator", f"latents of shape {_shapes(latents)}", FITTING_LATENTS):
         fakes = gan.generate(generator, latents, batch)
     _check_fakes(fakes, images)
     fitting = "make its first layer fit the data, or override GAN.score to say how it is called"
-    with _told("discriminator", "images", images, fitting), torch.enable_grad():  # the scores' graph tells a sigmoid
+    seen = f"images of shape {_shapes(images)}"
+    with told("discriminator", seen, fitting), torch.enable_grad():  # the scores' graph tells a sigmoid
         outputs = flattened(gan.score(discriminator, images, batch), len(images))
     _check_outputs(outputs, len(images))
     _check_scale(gan, adversarial(outputs))
 
 
 @contextmanager
-def _told(network: str, what: str, fed: Any, mend: str) -> Iterator[None]:
-    """What PyTorch says where a network is called, with what it was fed."""
+def told(network: str, what: str, mend: str) -> Iterator[None]:
+    """What PyTorch says where a network is called, with what it was fed.
+
+    Raises:
+        GANError: in its place.
+    """
     try:
         yield
     except (MixGANError, torch.OutOfMemoryError):
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise GANError(
-            f"the {network} cannot take {what} of shape {_shapes(fed)}: {type(error).__name__}: {error}; {mend}"
-        ) from error
+        raise GANError(f"the {network} cannot take {what}: {type(error).__name__}: {error}; {mend}") from error
 
 
 def _shapes(tree: Any) -> str:

@@ -3,41 +3,54 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from mixgan_lightning import GAN, MixGANModule, log_names, mix
 from mixgan_lightning.callbacks import PayoffMonitor
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.evaluation import TrainingBatches
 from mixgan_lightning.payoff import payoff_matrix
+from mixgan_lightning.processes import Share
 from mixgan_lightning.theory import matrix_gap
 
 
-class First(pl.Callback):
-    """The first batches of the training, and the payoff on them at its end."""
+class Fixed(pl.Callback):
+    """The payoff on the fixed batches, at the end of each epoch."""
 
     def __init__(self, n):
-        self.n, self.batches = n, []
-
-    def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        self.batches = [*self.batches, batch][: self.n]
+        self.n = n
 
     def on_train_epoch_end(self, trainer, module):
-        self.payoff = payoff_matrix(module.gan, module.generators, module.discriminators, self.batches, 0)
+        batches = TrainingBatches(trainer).some(self.n, Share(0, 1))
+        assert len(batches) == 2  # of 64 for 100 samples
+        self.payoff = payoff_matrix(module.gan, module.generators, module.discriminators, batches, 0)
         w_u, w_v = module.generators.weights.detach(), module.discriminators.weights.detach()
         self.gap = float(matrix_gap(self.payoff, w_u, w_v))
 
 
-def test_payoff_and_gap_are_those_of_the_first_batches(fit, points_model, ring, rows, image_logger, tmp_path):
-    first = First(2)
-    callbacks = [PayoffMonitor(tmp_path / "payoff", every_n_epochs=2, num_samples=100), first]
+def test_payoff_and_gap_are_those_of_fixed_batches(fit, points_model, ring, rows, image_logger, tmp_path):
+    fixed = Fixed(100)
+    callbacks = [PayoffMonitor(tmp_path / "payoff", every_n_epochs=2, num_samples=100), fixed]
     options = {"logger": [rows.logger, image_logger], "max_epochs": 3, "limit_train_batches": 3}
     fit(points_model(size=3), ring, callbacks=callbacks, **options)
-    assert ring.train_dataloader().batch_size == 64  # two batches are enough, and needed
     assert [epoch for epoch, _ in rows(log_names.PAYOFF_GAP)] == [1, 2]
-    assert rows(log_names.PAYOFF_GAP)[-1][1] == pytest.approx(first.gap, abs=1e-6)
+    assert rows(log_names.PAYOFF_GAP)[-1][1] == pytest.approx(fixed.gap, abs=1e-6)
     assert sorted(path.name for path in (tmp_path / "payoff").iterdir()) == ["epoch_0002.csv", "epoch_0003.csv"]
     written = np.loadtxt(tmp_path / "payoff" / "epoch_0003.csv", delimiter=",")
-    assert np.abs(written - first.payoff.numpy()).max() < 1e-5
+    assert np.abs(written - fixed.payoff.numpy()).max() < 1e-5
     assert [key for key, *_ in image_logger.images] == [log_names.PAYOFF_HEATMAP] * 2
+
+
+def test_of_a_stream_the_first_batches_are_kept(fit, points_model, tmp_path):
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(torch.randn(40, 2, generator=torch.Generator().manual_seed(0)))
+
+    model = points_model()
+    fit(model, DataLoader(Stream(), 8), callbacks=[PayoffMonitor(tmp_path, num_samples=10)])
+    batches = list(DataLoader(Stream(), 8))[:2]
+    found = payoff_matrix(model.gan, model.generators, model.discriminators, batches, 0)
+    assert np.abs(np.loadtxt(tmp_path / "epoch_0001.csv", delimiter=",") - found.numpy()).max() < 1e-5
 
 
 def test_the_training_is_the_same_with_and_without_it(fit, digits_model, digits):

@@ -1,77 +1,16 @@
 """The commands, run in this process (starting Python and torch anew takes longer than most runs here)."""
 
-import contextlib
-import io
-import logging
 import os
-import signal
 import subprocess
 import sys
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
+from commands import Ran, run_command
 
 from mixgan_lightning.cli import dashboard, evaluate, reproduce, sample, train
 
 TINY = ("trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=run", "trainer.accelerator=cpu")
-
-
-@dataclass
-class Ran:
-    """What a command left: its exit code, what it printed, where it ran."""
-
-    code: int
-    out: str
-    err: str
-    cwd: Path
-
-
-@contextlib.contextmanager
-def _warnings_on(stream):
-    """What a fresh Python would print of warnings (pytest takes them to itself)."""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.resetwarnings()
-        warnings.simplefilter("always")
-        for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
-            warnings.simplefilter("ignore", kind)
-        try:
-            yield
-        finally:
-            stream.writelines(f"{warning.category.__name__}: {warning.message}\n" for warning in said)
-
-
-def run_command(main, name, arguments, cwd):
-    """As ``name arguments`` in a shell at ``cwd``; what the command changes of the process is put back."""
-    before = os.getcwd(), sys.argv, sys.path[:], dict(os.environ), set(sys.modules), signal.getsignal(signal.SIGINT)
-    levels = {
-        name: logging.getLogger(name).level for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")
-    }
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    os.chdir(cwd)
-    sys.argv = [name, *arguments]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _warnings_on(err):
-            main()
-    except SystemExit as stop:
-        code = stop.code
-    finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-        os.chdir(before[0])
-        sys.argv, sys.path[:] = before[1], before[2]
-        os.environ.clear()
-        os.environ.update(before[3])
-        for module in set(sys.modules) - before[4]:  # the user's own, of another test's folder by the next run
-            if Path(getattr(sys.modules[module], "__file__", None) or "/").is_relative_to(cwd):
-                del sys.modules[module]
-        signal.signal(signal.SIGINT, before[5])
-        for logger, level in levels.items():
-            logging.getLogger(logger).setLevel(level)
-        torch.set_num_threads(1)
-    return Ran(code, out.getvalue(), err.getvalue(), Path(cwd))
 
 
 @pytest.fixture

@@ -87,6 +87,13 @@ def test_a_value_that_hydra_cannot_read_is_to_be_quoted_and_then_read(tiny_train
     assert "no checkpoint at a/épouse/epoch=3.ckpt" in one_line(tiny_train(quoted.strip("'")))
 
 
+@pytest.mark.parametrize("argument", ["gan=null", "gan=7", "gan={a: 1}", "callbacks/quality=1.5"])
+def test_a_group_that_is_given_no_name_is_answered_with_the_alternatives(argument, tiny_train, one_line):
+    group = argument.partition("=")[0]
+    line = one_line(tiny_train(argument))
+    assert line.startswith(f"mixgan-train: {argument}: expected the name of one of {group} (available: ")
+
+
 def chained(*errors):
     """Each error caused by the next."""
     for error, cause in pairwise(errors):

@@ -148,6 +148,7 @@ def test_ones_own_gan_and_data_are_trained_sampled_and_evaluated(tiny_train, mix
         "results.json",
         "report.html",
         "checkpoints/last.ckpt",
+        "checkpoints/last.ckpt.sha256",
         "samples/epoch_0001.png",
     }
     results = json.loads((tmp_path / "run" / "results.json").read_text())
@@ -293,7 +294,7 @@ def test_who_plays_can_be_said(tiny_train, tmp_path):
         (("gan=custom", "gan._target_=mine.NoData", *MY_DATA), "expected make_gan to build a GAN: "),
         (("gan=custom", "gan._target_=mine.Broken", *MY_DATA), "ValueError: my own mistake"),
         ((*MY_GAN, "data=custom", "data._target_=mine.BrokenData"), "ValueError: my own mistake"),
-        ((*MY_GAN, *MY_DATA, "+gan.widht=3"), "unexpected keyword argument 'widht'"),
+        ((*MY_GAN, *MY_DATA, "+gan.widht=3"), "gan.widht: mine.MyGAN takes no such option; did you mean 'width'?"),
         ((*MY_GAN, "data=none"), "train_dataloader"),
     ],
 )

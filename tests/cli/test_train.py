@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import re
+import socket
 import time
 
 import pytest
@@ -76,6 +77,7 @@ def test_a_run_leaves_its_files(tiny_train, tmp_path):
         "results.json",
         "report.html",
         "checkpoints/last.ckpt",
+        "checkpoints/last.ckpt.sha256",
         "payoff/epoch_0001.csv",
         "samples/epoch_0001.png",
     }
@@ -408,6 +410,17 @@ def test_the_published_protocol_without_its_weights_is_refused_at_once_before_tr
     assert time.perf_counter() - start < 5
     assert "the Inception weights are not on this machine and cannot be fetched" in line
     assert "callbacks.quality.features.weights_path=FILE" in line
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_network_that_accepts_and_never_answers_is_refused_before_training_too(
+    no_network, tiny_train, one_line, tmp_path, monkeypatch
+):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/weights.pth"
+        monkeypatch.setattr("mixgan_lightning.features.inception.URL_INCEPTION_V3", url)
+        line = one_line(tiny_train("callbacks/quality=inception"))
+    assert "the Inception weights are not on this machine and cannot be fetched" in line
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 

@@ -12,6 +12,8 @@ from mixgan_lightning.callbacks.progress_bar import ProgressBar
 from mixgan_lightning.callbacks.quality import QualityCallback
 from mixgan_lightning.callbacks.sample_grid import SampleGrid
 from mixgan_lightning.callbacks.speed_monitor import SpeedMonitor
+from mixgan_lightning.callbacks.step_seeding import StepSeeding
+from mixgan_lightning.callbacks.stop_between_batches import StopBetweenBatches
 from mixgan_lightning.callbacks.stop_on_nan import StopOnNaN
 from mixgan_lightning.callbacks.stopwatch import Stopwatch
 
@@ -28,6 +30,8 @@ __all__ = [
     "QualityCallback",
     "SampleGrid",
     "SpeedMonitor",
+    "StepSeeding",
+    "StopBetweenBatches",
     "StopOnNaN",
     "Stopwatch",
 ]

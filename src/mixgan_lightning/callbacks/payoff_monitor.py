@@ -13,20 +13,23 @@ from torch import Tensor
 from mixgan_lightning import log_names, pictures
 from mixgan_lightning.callbacks.media import Shown, Table, log_media, log_values
 from mixgan_lightning.callbacks.occasion import Occasion
+from mixgan_lightning.evaluation import TrainingBatches
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.module import MixGANModule
 from mixgan_lightning.options import check_count, check_seed
 from mixgan_lightning.payoff import payoff_matrix
-from mixgan_lightning.sampling import chunk_seed
+from mixgan_lightning.processes import Share
+from mixgan_lightning.sampling import chunk_seed, own_stream
 from mixgan_lightning.theory import matrix_gap
 
 
 class PayoffMonitor(pl.Callback):
     """Logs F as a picture and a table, and its gap, max_j (w_uᵀF)_j − min_i (F w_v)_i, over ``images_seen``.
 
-    On the first batches that the training sees, always the same until it is interrupted, and on fakes from fixed
-    latents: on a minibatch the maximum of noise would make the gap too large. Training is the same with and without it.
-    Modules without scores (losses of one's own, unmodified GANs) have no payoff and are left alone.
+    On batches of the training data that are always the same (of a stream, the first that this training sees), and on
+    fakes from fixed latents: on a minibatch the maximum of noise would make the gap too large. Training is the same
+    with and without it. Modules without scores (losses of one's own, unmodified GANs) have no payoff and are left
+    alone.
 
     Args:
         dirpath: where F is written with a row a generator, ``epoch_0020.csv``, or by steps
@@ -48,17 +51,23 @@ class PayoffMonitor(pl.Callback):
         self.occasion = Occasion(every_n_epochs, every_n_steps)
         self.num_samples, self.seed = check_count("num_samples", num_samples), check_seed(seed)
         self._batches: list[Any] = []
-        self._left = self.num_samples
+        self._left = 0
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Nothing is kept of an earlier training."""
-        self._batches, self._left = [], self.num_samples
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Read what will be measured on; of a stream it will be what comes first."""
+        self._batches, self._left = [], 0
+        if not isinstance(pl_module, MixGANModule) or not isinstance(pl_module.gan, GAN):
+            return
+        with own_stream(pl_module.device, self.seed):
+            found = TrainingBatches(trainer).some(self.num_samples, Share(trainer.global_rank, trainer.world_size))
+            self._batches = [_transferred(batch, trainer) for batch in found or []]
+        self._left = self.num_samples if found is None else 0
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the first batches."""
-        if self._left > 0 and isinstance(pl_module, MixGANModule) and isinstance(pl_module.gan, GAN):
+        """Of a stream: keep the first batches."""
+        if self._left > 0 and isinstance(pl_module, MixGANModule):
             self._batches.append(batch)
             self._left -= len(pl_module.gan.images(batch)) * trainer.world_size
 
@@ -106,3 +115,10 @@ class PayoffMonitor(pl.Callback):
             batch = f"_batch_{trainer.fit_loop.total_batch_idx + 1:06d}" * (self.occasion.every_n_steps is not None)
             path = self.dirpath / f"epoch_{trainer.current_epoch + 1:04d}{batch}.csv"
             np.savetxt(path, matrix.numpy(), "%.6g", ",")
+
+
+def _transferred(batch: Any, trainer: pl.Trainer) -> Any:
+    """As a training step gets it."""
+    batch = trainer.precision_plugin.convert_input(batch)
+    batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=0)
+    return trainer.strategy.batch_to_device(batch, dataloader_idx=0)

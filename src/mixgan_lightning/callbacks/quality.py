@@ -19,9 +19,10 @@ from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import DrawnSamples, Measure, RealSamples, Scoring
 from mixgan_lightning.evaluation.bar import Progress, unseen
 from mixgan_lightning.mixture_module import MixtureModule
-from mixgan_lightning.options import check_count, check_seed
+from mixgan_lightning.options import MANY, check_count, check_seed
 from mixgan_lightning.processes import with_equal_buffers
 from mixgan_lightning.sampling import Sampler
+from mixgan_lightning.trial import FITTING_LATENTS, told
 
 
 class QualityOptions(TypedDict, total=False):
@@ -72,7 +73,7 @@ class QualityCallback(pl.Callback):
         weights: Weights | None = None,
     ) -> None:
         if num_samples is not None:
-            check_count("num_samples", num_samples)
+            check_count("num_samples", num_samples, MANY)
         if weights not in ("ema", "raw", None):
             raise ConfigurationError(f"weights: expected ema, raw or null, got {weights!r}")
         self.scoring = Scoring(measures, features, num_samples)
@@ -127,10 +128,14 @@ class QualityCallback(pl.Callback):
 
         Raises:
             DataError: when a measure needs real data and there is no datamodule with them; when features do not fit.
+            GANError: when the generator cannot take its latents.
         """
         self.observe(datamodule, module.gan.images, module.gan.like.device, shown=shown)
         if module.gan.can_draw:
-            self.scoring.check(DrawnSamples(module.sampler, 2, self.seed))
+            samples = DrawnSamples(module.sampler, 2, self.seed)
+            with told("generator", "its latents", FITTING_LATENTS):
+                next(samples.batches())
+            self.scoring.check(samples)
 
     def observe(
         self, datamodule: Any, images: Callable[[Any], Tensor], device: torch.device, *, shown: bool = True

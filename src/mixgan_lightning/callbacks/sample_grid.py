@@ -28,6 +28,7 @@ class Panel(NamedTuple):
     picture: pictures.Picture
 
 
+MOST_IMAGES = 10_000  # of a grid: a hundred in a row
 POINTS = 2_000  # of each scatter plot; PacGAN shows 2,500
 
 
@@ -48,7 +49,7 @@ class SampleGrid(pl.Callback):
     def __init__(self, dirpath: str | Path, every_n_epochs: int = 1, num_images: int = 64, seed: int = 0) -> None:
         self.dirpath = Path(dirpath)
         self.every_n_epochs = check_count("every_n_epochs", every_n_epochs)
-        self.num_images = check_count("num_images", num_images)
+        self.num_images = check_count("num_images", num_images, MOST_IMAGES)
         self.seed = seed
         self.last: Path | None = None
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import hydra
@@ -16,12 +18,19 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from mixgan_lightning.cli.explain import explain
+from mixgan_lightning.cli.explain import CompositionError, explain
 from mixgan_lightning.cli.trials import TrialError, fail, in_sweep
 from mixgan_lightning.errors import MixGANError
 
 CONFIGS = "pkg://mixgan_lightning.conf"
-EXPECTED = (MixGANError, HydraException, OmegaConfBaseException, MisconfigurationException, OSError)
+EXPECTED = (CompositionError, MixGANError, HydraException, OmegaConfBaseException, MisconfigurationException, OSError)
+
+
+TERMINATED = 128 + signal.SIGTERM  # the exit status that shells give
+
+
+class Terminated(BaseException):
+    """SIGTERM has ended a training, after its checkpoint; a sweep is not gone on with."""
 
 
 def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
@@ -32,8 +41,45 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     sys.path.insert(0, os.getcwd())  # the user's own classes, as with `python script.py`
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # what cannot be imported we say ourselves
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions of composing the config reach us, whole
-    with _readable(config_name):
-        hydra.main(version_base="1.3", config_path=CONFIGS, config_name=config_name)(_quietly(task, config_name))()
+    running = Running()
+    quiet = running.during(_quietly(task, config_name))
+    with _readable(config_name), running.composed():
+        hydra.main(version_base="1.3", config_path=CONFIGS, config_name=config_name)(quiet)()
+
+
+class Running:
+    """Tells what fails in the task from what Hydra cannot compose."""
+
+    def __init__(self) -> None:
+        self.task = False
+
+    def during(self, task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+        """The task, known to run while it does; one that has failed stays so."""
+
+        @wraps(task)
+        def known(config: DictConfig) -> Any:
+            self.task = True
+            returned = task(config)
+            self.task = False
+            return returned
+
+        return known
+
+    @contextmanager
+    def composed(self) -> Iterator[None]:
+        """Whatever Hydra raises of a command line, of whatever kind, is the user's to mend.
+
+        Raises:
+            CompositionError: for what is neither expected already nor the task's.
+        """
+        try:
+            yield
+        except EXPECTED:
+            raise
+        except Exception as error:
+            if self.task:
+                raise
+            raise CompositionError(str(error)) from error
 
 
 def _quietly(task: Callable[[DictConfig], Any], config_name: str) -> Callable[[DictConfig], Any]:
@@ -88,6 +134,9 @@ def _readable(config_name: str) -> Iterator[None]:
         process = f" (process {rank})" if rank else ""  # the first says it without a number
         sys.stderr.write(f"mixgan-{config_name}{process}: {explain(error, config_name)}\n")  # whole: others write too
         raise SystemExit(1) from None
-    except KeyboardInterrupt as interrupt:
-        print(f"mixgan-{config_name}: interrupted{interrupt}", file=sys.stderr)
-        raise SystemExit(130) from None
+    except (Terminated, KeyboardInterrupt) as told:
+        if getattr(rank_zero_only, "rank", 0):  # Lightning would kill the first for what the others return
+            raise SystemExit(0) from None
+        what, status = ("terminated", TERMINATED) if isinstance(told, Terminated) else ("interrupted", 130)
+        print(f"mixgan-{config_name}: {what}{told}", file=sys.stderr)
+        raise SystemExit(status) from None

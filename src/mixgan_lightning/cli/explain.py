@@ -13,6 +13,7 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -26,7 +27,12 @@ from omegaconf.errors import MissingMandatoryValue
 from mixgan_lightning.errors import MixGANError
 from mixgan_lightning.gan_factory import failure
 
+CONFIG_GROUP = "Config group override must be"  # Hydra's words for gan=null, gan=3
 PLUGINS = ("optuna", "joblib", "submitit")  # of the extra `sweep`
+
+
+class CompositionError(Exception):
+    """Hydra cannot compose a command line, and raised no error of its own kind."""
 
 
 def explain(error: BaseException, config_name: str, words: Sequence[str] | None = None) -> str:
@@ -41,8 +47,12 @@ def explain(error: BaseException, config_name: str, words: Sequence[str] | None 
     unknown = re.match(r"Could not override '(?P<key>[^']+)'", str(error))
     if isinstance(error, ConfigCompositionException) and unknown:
         return _unknown_key(unknown["key"], config_name, words)
+    if isinstance(error, ConfigCompositionException) and error.__cause__ is not None:
+        return f"{_one_line(str(error))}: {_one_line(str(causes[-1]))}"
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
+    if isinstance(error, CompositionError):
+        return _uncomposed(error, words)
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key}=… is needed (--help shows an example)"
     if isinstance(error, InstantiationException):
@@ -97,6 +107,21 @@ def alternatives(group: str) -> list[str]:
     return [path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml")]
 
 
+def _uncomposed(error: CompositionError, words: Sequence[str]) -> str:
+    """A group that was given no name; or Hydra's own words."""
+    unnamed = map(_unnamed, words if CONFIG_GROUP in str(error) else ())
+    return next(filter(None, unnamed), f"cannot compose the config: {_one_line(str(error))}")
+
+
+def _unnamed(word: str) -> str | None:
+    """What is said of a group that is given something else than a name: gan=null."""
+    group, given, _ = word.lstrip("+").partition("=")
+    options = alternatives(group) if given else []
+    if not options or isinstance(OverridesParser.create().parse_override(word).value(), str | list):
+        return None
+    return f"{word}: expected the name of one of {group} (available: {', '.join(_at_hand(options, ''))})"
+
+
 def _unreadable(word: str) -> str:
     key, given, value = word.partition("=")
     if not given:
@@ -105,6 +130,8 @@ def _unreadable(word: str) -> str:
 
 
 def _unknown_key(key: str, config_name: str, words: Sequence[str]) -> str:
+    if said := next(filter(None, (_unnamed(word) for word in words if word.startswith(f"{key}="))), None):
+        return said
     of_training = config_name == "reproduce" and "." in key and not key.startswith("reproduction.")
     way = f"options of mixgan-train go after --: -- {key}=…" if of_training else f"to add a new key: +{key}=…"
     return f"there is no option {key!r}{_nearest(key, _valid_keys(config_name, words))} (--help lists all; {way})"
@@ -142,4 +169,4 @@ def _dotted(config: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _one_line(text: str) -> str:
-    return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip() and "object_type=" not in line)

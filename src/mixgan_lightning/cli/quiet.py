@@ -14,6 +14,7 @@ NOISE = (  # what third parties say at every run
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*The dirpath has changed from.*",  # ModelCheckpoint's, of a run that goes on in a new folder
     ".*callbacks used to create the checkpoint need to be provided.*",  # … or with another interval
+    "(?s).*Grad strides do not match bucket view strides.*",  # DDP's, of a layer with one output
     ".*Experiment logs directory .* exists and is not empty.*",
 )
 PACKAGES = ("pytorch_lightning", "lightning.pytorch")  # the second speaks for both where a user's module imports it

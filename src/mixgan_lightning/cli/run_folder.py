@@ -6,11 +6,30 @@ import traceback
 from itertools import count
 from pathlib import Path
 
+from mixgan_lightning.cache import PART
+from mixgan_lightning.checkpoint_file import before
 from mixgan_lightning.report.run import FAILURE
 
 TRACEBACK = "traceback.txt"
 OF_A_PART = ("metrics.csv", "results.json")  # begun anew also by a run that goes on
 OF_A_RUN = ("samples", "payoff")
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """Where `LastCheckpoint` saves."""
+    return folder / "checkpoints" / "last.ckpt"
+
+
+def checkpoint_to_go_on_from(asked: str | None, folder: Path) -> str | None:
+    """The checkpoint that ``ckpt_path=`` means: ``last`` is the folder's own, if there is one yet.
+
+    So that a job that is started again after it was preempted, with the same command, goes on. A save that was cut off
+    may have left the one before it alone.
+    """
+    if asked != "last":
+        return asked
+    last = last_checkpoint(folder)
+    return next((str(path) for path in (last, before(last)) if path.is_file()), None)
 
 
 def make_room(folder: Path, goes_on: bool) -> None:
@@ -24,8 +43,8 @@ def make_room(folder: Path, goes_on: bool) -> None:
     for name in names:
         if (folder / name).exists():
             (folder / name).rename(folder / _aside(name, n))
-    for name in (FAILURE, TRACEBACK):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / FAILURE, folder / TRACEBACK, *last_checkpoint(folder).parent.glob(PART)):
+        path.unlink(missing_ok=True)
 
 
 def _aside(name: str, n: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,30 +12,33 @@ import pytorch_lightning as pl
 import torch
 import wandb
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from mixgan_lightning import checkpoint, log_names
-from mixgan_lightning.callbacks import QualityCallback, Stopwatch
+from mixgan_lightning.callbacks import QualityCallback, StopBetweenBatches, Stopwatch
 from mixgan_lightning.callbacks.stopwatch import Taken
-from mixgan_lightning.cli import command, objective
+from mixgan_lightning.cli import command, objective, run_folder
 from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.model import model_of
+from mixgan_lightning.cli.option_types import check_options
 from mixgan_lightning.cli.provenance import Provenance
 from mixgan_lightning.cli.quiet import quieten
 from mixgan_lightning.cli.report import written
 from mixgan_lightning.cli.results import Results, short
-from mixgan_lightning.cli.run_folder import keep_failure, make_room
 from mixgan_lightning.cli.sweep import told_at_the_end
+from mixgan_lightning.cli.trainer import trainer_of
 from mixgan_lightning.cli.trials import in_sweep
-from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.errors import ConfigurationError, TrainingError
 from mixgan_lightning.loggers import WandbRun, record
 from mixgan_lightning.module import MixGANModule
 from mixgan_lightning.options import check_count, check_seed
+from mixgan_lightning.processes import why_others_failed
 
 ALL_THREADS = torch.get_num_threads()  # before a run of a sweep sets its own
+MOST_THREADS = 1024  # more is a slip, and torch would start them
 
 
 def main() -> None:
@@ -47,11 +51,13 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
     """One run; returns the objective, or several, for sweeps."""
     if missing := OmegaConf.missing_keys(config):
         raise ConfigurationError(f"{sorted(missing)[0]}=… is needed (--help shows an example)")
+    check_options(config)
     if not config.verbose:
         quieten()
-    seen_before = 0 if config.ckpt_path is None else _go_on(config)  # before anything is built
-    torch.set_num_threads(check_count("threads", config.threads) if config.threads is not None else ALL_THREADS)
     run_dir = Path(config.run_dir)
+    seen_before = _go_on(config, run_dir)  # before anything is built
+    threads = ALL_THREADS if config.threads is None else check_count("threads", config.threads, MOST_THREADS)
+    torch.set_num_threads(threads)
     pl.seed_everything(check_seed(config.seed), workers=True, verbose=False)
     try:
         datamodule = datamodule_of(config.data)
@@ -59,7 +65,8 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
         if datamodule is None and not is_overridden("train_dataloader", model):
             raise ConfigurationError("data=none is for a GAN with a train_dataloader of its own; choose data=NAME")
         stopwatch = Stopwatch()
-        trainer = _trainer(config, run_dir, [stopwatch, WandbRun()])
+        trainer = trainer_of(config, [stopwatch, WandbRun()])
+        _check_sweep(trainer)
         objectives = objective.asked(config.objective, _quality_callbacks(trainer))
         _record(config, trainer, model, run_dir)
         with _told_in(run_dir, trainer):
@@ -78,14 +85,6 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
         wandb.finish()  # each run of a sweep closes its own
 
 
-def _trainer(config: DictConfig, run_dir: Path, first: list[pl.Callback]) -> pl.Trainer:
-    callbacks = [*first, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
-    loggers = [instantiate(logger) for logger in config.logger.values() if logger]
-    trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
-    _check_sweep(trainer)
-    return trainer
-
-
 def _check_sweep(trainer: pl.Trainer) -> None:
     """Lightning starts a run's further processes with the sweep's command line, and each would run all of it again."""
     if in_sweep() and trainer.world_size > 1:
@@ -95,22 +94,36 @@ def _check_sweep(trainer: pl.Trainer) -> None:
         )
 
 
-def _go_on(config: DictConfig) -> int:
-    """Images seen by the checkpoint; W&B goes on with its run, but for a sweep, whose runs are several."""
+def _go_on(config: DictConfig, run_dir: Path) -> int:
+    """Images seen by the checkpoint, if any; W&B goes on with its run, but for a sweep, whose runs are several."""
+    asked, config.ckpt_path = config.ckpt_path, run_folder.checkpoint_to_go_on_from(config.ckpt_path, run_dir)
+    if config.ckpt_path is None:
+        if asked is not None:
+            _say(f"no checkpoint in {short(run_dir)} yet: the training begins")
+        return 0
     contents = checkpoint.read(config.ckpt_path)
     seen: int = contents[checkpoint.KEY]["played"]["images_seen"]
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        print(f"going on from {seen:,} real images seen")
-    wandb_logger = config.logger.get("wandb") if config.logger else None
+    most = config.trainer.get("max_epochs")
+    if most is not None and 0 <= most < contents["epoch"]:
+        raise ConfigurationError(
+            f"trainer.max_epochs={most}: expected at least the {contents['epoch']} epochs that the checkpoint has had"
+        )
+    _say(f"going on from {seen:,} real images seen")
+    wandb_logger = (config.get("logger") or {}).get("wandb")
     if wandb_logger and "run_id" in wandb_logger and wandb_logger.run_id is None and not in_sweep():
         wandb_logger.run_id = WandbRun.of(contents)
     return seen
 
 
+def _say(line: str) -> None:
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        print(line)
+
+
 def _record(config: DictConfig, trainer: pl.Trainer, model: MixGANModule, run_dir: Path) -> None:
     """What the run is and where it comes from: provenance.json, and all of it to W&B; what lies there makes room."""
     if trainer.is_global_zero:
-        make_room(run_dir, goes_on=config.ckpt_path is not None)
+        run_folder.make_room(run_dir, goes_on=config.ckpt_path is not None)
         provenance = Provenance.of(model, config.seed)
         provenance.save(run_dir / "provenance.json")
         chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
@@ -130,13 +143,17 @@ def _told_in(run_dir: Path, trainer: pl.Trainer) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        others = why_others_failed(error, command.reason(error, "train"))
+        failure = error if others is None else TrainingError(others)
         if trainer.is_global_zero:
             if isinstance(error, Exception):
-                traced = not isinstance(error, command.EXPECTED)
-                keep_failure(run_dir, error, command.reason(error, "train"), traced=traced)
+                traced = not isinstance(failure, command.EXPECTED)
+                run_folder.keep_failure(run_dir, failure, command.reason(failure, "train"), traced=traced)
             if (run_dir / "metrics.csv").exists():
                 written(run_dir)
-        raise
+        if failure is error:
+            raise
+        raise failure from error
 
 
 def _fit(
@@ -149,10 +166,18 @@ def _fit(
     try:
         trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
     except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's silent answer to Ctrl-C
-            last = short(run_dir) / "checkpoints" / "last.ckpt"
-            raise KeyboardInterrupt(f"; ckpt_path={last} goes on from here" if last.exists() else "") from None
+        last = run_folder.last_checkpoint(short(run_dir))
+        way = f"; ckpt_path={last} goes on from here" if last.exists() else ""
+        if isinstance(stop, SIGTERMException) and _signum(trainer) != signal.SIGINT:
+            raise command.Terminated(way) from None
+        if isinstance(stop, SIGTERMException) or isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's answer
+            raise KeyboardInterrupt(way) from None
         raise
+
+
+def _signum(trainer: pl.Trainer) -> int | None:
+    found = [callback for callback in trainer.callbacks if isinstance(callback, StopBetweenBatches)]  # type: ignore[attr-defined]
+    return found[0].signum if found else None
 
 
 def _quality_callbacks(trainer: pl.Trainer) -> list[QualityCallback]:

@@ -8,7 +8,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mixgan_lightning.data.tensors import TensorDataModule
+from mixgan_lightning.data.tensors import TensorDataModule, check_images
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.options import check_count
 
@@ -77,6 +77,7 @@ class DigitsDataModule(TensorDataModule):
     def load(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Both parts, resized; 8×8 images come through unchanged."""
         (train, train_labels), (held_out, held_out_labels) = digits_split(self.validation_share)
+        check_images(len(train) + len(held_out), self.sample_shape)
         return (self._resized(train), train_labels), (self._resized(held_out), held_out_labels)
 
     def _resized(self, images: Tensor) -> Tensor:

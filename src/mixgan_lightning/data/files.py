@@ -16,7 +16,7 @@ from filelock import FileLock
 from torchvision.datasets.utils import download_url
 
 from mixgan_lightning.data.tensors import TensorDataModule
-from mixgan_lightning.downloads import unreachable
+from mixgan_lightning.downloads import never_stalling, unreachable
 from mixgan_lightning.errors import ConfigurationError, DataError
 
 ALGORITHMS = {32: "md5", 64: "sha256"}  # told by the number of hexadecimal digits
@@ -146,7 +146,8 @@ class FilesDataModule(TensorDataModule):
                     if not path.is_file():  # no other process has fetched it meanwhile
                         if (reason := unreachable(url)) is not None:  # torchvision would wait for minutes
                             raise DataError(reason)
-                        self.fetch(url, Path(beside), name)
+                        with never_stalling():
+                            self.fetch(url, Path(beside), name)
                         verified(Path(beside) / name, self.hashes[name]).close()
                         os.replace(Path(beside) / name, path)
                 return

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from mixgan_lightning.data.tensors import TensorDataModule
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.options import check_count, check_memory
+
+MOST_MODES = 1_000_000  # each is compared with each sample
 
 
 class PlanarGaussians(TensorDataModule):
@@ -30,7 +33,7 @@ class PlanarGaussians(TensorDataModule):
         super().__init__(batch_size)
         if not (sd > 0 and math.isfinite(sd)):
             raise ConfigurationError(f"expected sd > 0, got {sd}")
-        if num_samples < 2:
+        if check_count("num_samples", num_samples) < 2:
             raise ConfigurationError(f"expected num_samples >= 2, got {num_samples}; a fifth is held out")
         self.centers = centers
         self.sd = sd
@@ -38,6 +41,7 @@ class PlanarGaussians(TensorDataModule):
 
     def load(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Draw with a generator of our own (seed 0): the user's random stream stays where it is."""
+        check_memory("the samples", 4 * 8 * self.num_samples, "lower data.num_samples")
         generator = torch.Generator().manual_seed(0)
         mode = torch.randint(len(self.centers), (self.num_samples,), generator=generator)
         samples = self.centers[mode] + self.sd * torch.randn(self.num_samples, 2, generator=generator)
@@ -68,8 +72,9 @@ class GaussiansRing(PlanarGaussians):
     def __init__(
         self, batch_size: int = 64, modes: int = 8, radius: float = 2.0, sd: float = 0.02, num_samples: int = 50_000
     ) -> None:
-        if modes < 1 or not (radius > 0 and math.isfinite(radius)):
-            raise ConfigurationError(f"expected modes >= 1 and radius > 0, got modes={modes}, radius={radius}")
+        check_count("modes", modes, MOST_MODES)
+        if not (radius > 0 and math.isfinite(radius)):
+            raise ConfigurationError(f"expected radius > 0, got {radius}")
         angles = 2 * math.pi / modes * torch.arange(modes)
         super().__init__(radius * torch.stack([angles.cos(), angles.sin()], dim=1), sd, batch_size, num_samples)
 
@@ -95,7 +100,8 @@ class GaussiansGrid(PlanarGaussians):
     def __init__(
         self, batch_size: int = 64, side: int = 5, spacing: float = 2.0, sd: float = 0.05, num_samples: int = 50_000
     ) -> None:
-        if side < 1 or not (spacing > 0 and math.isfinite(spacing)):
-            raise ConfigurationError(f"expected side >= 1 and spacing > 0, got side={side}, spacing={spacing}")
+        check_count("side", side, math.isqrt(MOST_MODES))
+        if not (spacing > 0 and math.isfinite(spacing)):
+            raise ConfigurationError(f"expected spacing > 0, got {spacing}")
         line = spacing * (torch.arange(side) - (side - 1) / 2)
         super().__init__(torch.cartesian_prod(line, line), sd, batch_size, num_samples)

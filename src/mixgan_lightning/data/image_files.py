@@ -25,6 +25,8 @@ def read_image(source: Path | IO[bytes], path: Path, channels: int) -> Image.Ima
     """
     try:
         with Image.open(source) as image:
+            if image.format == "EPS":  # Pillow has such a program run by another
+                raise ValueError("it is PostScript, a program")
             deep = image.mode[0] in "IF"  # convert would cut off all that is brighter than 255
             picture = ImageOps.exif_transpose(image).convert(MODES[channels])
     except Exception as error:  # a damaged file raises errors of many kinds

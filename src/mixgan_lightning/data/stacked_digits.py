@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mixgan_lightning.data.digits import digits_split
-from mixgan_lightning.data.tensors import TensorDataModule
+from mixgan_lightning.data.tensors import TensorDataModule, check_images
 from mixgan_lightning.options import check_count
 
 HELD_OUT = 26_000  # as many as are drawn to count modes (Lin et al. 2018), so that real data are scored alike
@@ -44,6 +44,7 @@ class StackedDigitsDataModule(TensorDataModule):
     def load(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Training triples and held-out triples; 8×8 images come through unchanged."""
         (train, _), (held_out, _) = digits_split()
+        check_images(self.num_samples + HELD_OUT, self.sample_shape)
         generator = torch.Generator().manual_seed(SEED)
         held_out_triples = self._triples(held_out, HELD_OUT, generator)  # first: the same for any num_samples
         return (self._triples(train, self.num_samples, generator),), (held_out_triples,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mixgan_lightning.errors import DataError
-from mixgan_lightning.options import check_count
+from mixgan_lightning.options import check_count, check_memory
 
 Batch = Tensor | tuple[Tensor, ...]
 
@@ -64,6 +65,15 @@ class BatchedTensors(Dataset[Batch]):
 def as_is(batch: Any) -> Any:
     """The collate_fn of `BatchedTensors`, whose batches come collated."""
     return batch
+
+
+def check_images(n: int, sample_shape: Sequence[int]) -> None:
+    """Whether n images of float32 can be made at once.
+
+    Raises:
+        ConfigurationError: where they are more than the memory that is free.
+    """
+    check_memory(f"{n:,} samples of shape {tuple(sample_shape)}", 4 * n * prod(sample_shape), "lower data.image_size")
 
 
 class TensorDataModule(pl.LightningDataModule):

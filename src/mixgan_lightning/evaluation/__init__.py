@@ -15,6 +15,7 @@ from mixgan_lightning.evaluation.real_data import RealSamples
 from mixgan_lightning.evaluation.samples import DrawnSamples, FolderSamples, Samples
 from mixgan_lightning.evaluation.scoring import Scoring
 from mixgan_lightning.evaluation.seen import Seen
+from mixgan_lightning.evaluation.training_batches import TrainingBatches
 
 __all__ = [
     "ClassCoverageMeasure",
@@ -32,4 +33,5 @@ __all__ = [
     "Samples",
     "Scoring",
     "Seen",
+    "TrainingBatches",
 ]

@@ -18,7 +18,7 @@ from mixgan_lightning.gan import MakeOptimizer
 from mixgan_lightning.metrics.feature_rows import FeatureRows
 from mixgan_lightning.networks import MLPDiscriminator
 from mixgan_lightning.objectives import NeuralNetDistance, Objective
-from mixgan_lightning.options import check_count
+from mixgan_lightning.options import MANY, check_count
 from mixgan_lightning.penalties import Penalty
 from mixgan_lightning.processes import everyones, together
 from mixgan_lightning.theory.neural_net_divergence import ADAM, neural_net_divergence
@@ -57,7 +57,7 @@ class NeuralNetDivergenceMeasure(AgainstRows):
         self.reference, self.real_rows = reference, (other(reference),)
         self.discriminator, self.optimizer = discriminator, optimizer
         self.objective = NeuralNetDistance() if objective is None else objective
-        self.penalty, self.steps, self.batch_size = penalty, check_count("steps", steps), batch_size
+        self.penalty, self.steps, self.batch_size = penalty, check_count("steps", steps, MANY), batch_size
         self._sample_shape: tuple[int, ...] = ()
 
     @property

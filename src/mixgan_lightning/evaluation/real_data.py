@@ -62,13 +62,18 @@ class RealSamples:
         """How many samples; a stream of unknown length is read, up to the limit."""
         return len(self.indices) if self.indices is not None else sum(len(images) for images, _ in self._streamed(ALL))
 
+    @property
+    def batch_size(self) -> int:
+        """Samples read at once."""
+        return self.loader.batch_size or CHUNK
+
     def batches(self, share: Share = ALL) -> Iterator[tuple[Tensor, Tensor]]:
         """(images, their numbers), for every share.size-th batch."""
         return self._streamed(share) if self.indices is None else self._indexed(self.indices, share)
 
     def _indexed(self, indices: Sequence[int], share: Share) -> Iterator[tuple[Tensor, Tensor]]:
         """Only this share's batches are read."""
-        size = self.loader.batch_size or CHUNK
+        size = self.batch_size
         starts = range(share.rank * size, len(indices), share.size * size)
         mine = [list(indices[start : start + size]) for start in starts]
         options = {name: getattr(self.loader, name) for name in ("collate_fn", "num_workers", "worker_init_fn")}

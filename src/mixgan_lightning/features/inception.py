@@ -12,7 +12,7 @@ from filelock import FileLock
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
-from mixgan_lightning.downloads import unreachable
+from mixgan_lightning.downloads import never_stalling, unreachable
 from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.pictures import to_uint8
 
@@ -165,7 +165,7 @@ def _downloaded() -> Path:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # one process of a machine downloads, the others wait here
+        with FileLock(f"{path}.lock"), never_stalling():  # one process of a machine downloads, the others wait here
             if not path.is_file():
                 torch.hub.download_url_to_file(
                     URL_INCEPTION_V3, str(path), OFFICIAL_SHA256, progress=os.environ.get("LOCAL_RANK", "0") == "0"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.networks.conditioning import one_hot
 from mixgan_lightning.networks.minibatch import MinibatchDiscrimination
+from mixgan_lightning.options import check_count
 
 
 class DCGANGenerator(nn.Module):
@@ -39,6 +40,7 @@ class DCGANGenerator(nn.Module):
     ) -> None:
         super().__init__()
         sides = _sides(sample_shape)[::-1]
+        check_count("width", width)
         channels = [width * 2**i for i in reversed(range(len(sides) - 1))]
         self.sample_shape = tuple(sample_shape)
         self.latent_dim = latent_dim
@@ -100,6 +102,7 @@ class DCGANDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         sides = _sides(sample_shape)
+        check_count("width", width)
         channels = [width * 2**i for i in range(len(sides) - 1)]
         self.sample_shape = tuple(sample_shape)
         self.num_classes = num_classes

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.options import check_count
 
 
 class Encoder(nn.Module):
@@ -33,6 +34,7 @@ class Encoder(nn.Module):
         shape = tuple(sample_shape)
         if len(shape) != 3 or shape[1] != shape[2] or shape[1] < 16:
             raise ConfigurationError(f"expected sample_shape (C, S, S) with S >= 16, got {shape}; resize the images")
+        check_count("width", width)
         side = ((shape[1] - 4) // 2 - 4) // 2
         self.sample_shape, self.num_classes = shape, num_classes
         self.layers = nn.Sequential(

@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm as normalised
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.networks.conditioning import one_hot
 from mixgan_lightning.networks.residual import DownBlock, UpBlock, convolution, linear
+from mixgan_lightning.options import check_count
 
 SIDES = (8, 16, 32, 64, 128)
 
@@ -40,6 +41,7 @@ class ResNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         channels, side = _checked(sample_shape)
+        check_count("width", width)
         self.num_classes = num_classes
         self.project = nn.Sequential(linear(latent_dim, width * 16), nn.Unflatten(1, (width, 4, 4)))
         doublings = (side // 4).bit_length() - 1
@@ -87,6 +89,7 @@ class ResNetDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         channels, side = _checked(sample_shape)
+        check_count("width", width)
         wrap = normalised if spectral_norm else _as_it_is
         self.num_classes, self.sum_pooling = num_classes, sum_pooling
         further = max((side // 8).bit_length() - 2, 0)  # halvings after the first block's

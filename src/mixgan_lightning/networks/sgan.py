@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.networks.conditioning import one_hot
+from mixgan_lightning.options import check_count
 
 EPS = 1e-6  # of BatchNorm, in the reference
 
@@ -42,7 +43,7 @@ class SGANGenerator(nn.Module):
     def __init__(self, sample_shape: Sequence[int], num_classes: int, latent_dim: int = 50, width: int = 128) -> None:
         super().__init__()
         channels, side = _checked(sample_shape)
-        start, wide = (side - 12) // 4, 2 * width
+        start, wide = (side - 12) // 4, 2 * check_count("width", width)
         self.latent_dim, self.num_classes = latent_dim, num_classes
         self.body = nn.Sequential(
             nn.Linear(latent_dim + num_classes, wide * start**2, bias=False),  # BatchNorm adds one
@@ -99,7 +100,7 @@ class SGANDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         channels, side = _checked(sample_shape)
-        wide, last = 2 * width, side // 4 - 2
+        wide, last = 2 * check_count("width", width), side // 4 - 2
         self.noise = noise
         self.body = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),

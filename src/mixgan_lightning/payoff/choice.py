@@ -8,15 +8,17 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.optimizers import lay_out_state
-from mixgan_lightning.payoff.comparison import Comparison, Precision, in_short
+from mixgan_lightning.payoff.comparison import Comparison, Precision, in_short, size_of_comparison
 from mixgan_lightning.payoff.pairs import Pairs
 from mixgan_lightning.payoff.ways import Way
+from mixgan_lightning.room import free, said
 
 LOOP = Way()
 CONCAT = Way(joined=True)
@@ -147,8 +149,8 @@ def choose(
         preferred = [replace(way, recompute=recompute) for way in preferred if not way.vectorised]
     preferred = [*([before] if before else []), *preferred, LOOP]
     refused: dict[Way, str] = {}
-    if _has_ties(pairs):
-        _tell(asked, LOOP, {preferred[0]: "some of its parameters share memory"})
+    if reason := _why_not_compared(pairs, recompute):
+        _tell(asked, LOOP, {preferred[0]: reason})
         return LOOP
     try:
         comparison = Comparison(pairs, batch, precision)
@@ -162,8 +164,11 @@ def choose(
 
 
 def is_timed(pairs: Pairs) -> bool:
-    """Whether ``auto`` tells by a stopwatch: on a GPU, where it depends on the GPU and on the networks' sizes."""
-    return pairs.gan.like.device.type == "cuda"
+    """Whether ``auto`` tells by a stopwatch: on a GPU, where it depends on the GPU and on the networks' sizes.
+
+    Not where torch is to be deterministic (``trainer.deterministic=true``): a stopwatch is not.
+    """
+    return pairs.gan.like.device.type == "cuda" and not torch.are_deterministic_algorithms_enabled()
 
 
 def _exact(comparison: Comparison, ways: Iterable[Way], refused: dict[Way, str]) -> Iterable[Way]:
@@ -191,6 +196,16 @@ def _quicker(way: Way, pairs: Pairs, convolutional: bool) -> list[Way]:
     if way.vectorised:
         return [] if pairs.fakes.name == "full" else [replace(way, filled=True)]  # only shares differ in size
     return [replace(way, channels_last=True)] if convolutional else []
+
+
+def _why_not_compared(pairs: Pairs, recompute: bool) -> str | None:
+    """Why only plain loops can be had; None: there is no reason."""
+    if _has_ties(pairs):
+        return "some of its parameters share memory"
+    taken, left = size_of_comparison(pairs), free(pairs.gan.like.device)
+    if left is not None and taken > left and not recompute:  # plain loops instead of recompute would take more
+        return f"comparing it on copies would take {said(taken)}, and {said(left)} are left"
+    return None
 
 
 def _has_ties(pairs: Pairs) -> bool:

@@ -39,6 +39,12 @@ class Outcome:
     random_state: Tensor
 
 
+def size_of_comparison(pairs: Pairs) -> int:
+    """Bytes that a comparison takes: the gradients of plain loops, a copy and its gradients, all in float64."""
+    players = (pairs.generators, pairs.discriminators)
+    return 3 * 8 * sum(p.numel() for player in players for p in player.parameters())
+
+
 class Comparison:
     """Plain loops on a copy of the game, which other ways are compared with; in float64, where the GAN can do that.
 
@@ -142,7 +148,7 @@ class Comparison:
             gradients = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
             tensors |= {f"the gradient of {player}.{n}": gradient for n, gradient in gradients.items()}
             tensors |= {f"the buffer {player}.{n}": buffer for n, buffer in network.named_buffers()}
-        return Outcome({name: tensor.detach().clone() for name, tensor in tensors.items()}, state)
+        return Outcome({name: tensor.detach() for name, tensor in tensors.items()}, state)
 
     def _step(self, pairs: Pairs, batch: Any) -> dict[str, Tensor]:
         """Both players' pair losses, and their gradients."""

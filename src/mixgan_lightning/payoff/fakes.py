@@ -88,9 +88,13 @@ class SplitFakes:
     def groups(self, n: int, generators: Mixture) -> list[Group]:
         smallest = self.smallest_batch(len(generators))
         if n < smallest:
+            several = len(generators) > 1
+            between = (
+                f"{len(generators)} generators (2 samples each at least)" if several else "1 generator (2 samples)"
+            )
             raise DataError(
-                f"a batch of {n} is too small to split between {len(generators)} generators (2 samples each at least); "
-                f"use batch_size >= {smallest}, a smaller size, or fakes='full'"
+                f"a batch of {n} is too small to split between {between}; "
+                f"use batch_size >= {smallest}, {'a smaller size, ' if several else ''}or fakes='full'"
             )
         return neighbours(self.sizes(n, generators))
 

@@ -63,6 +63,19 @@ class Pairs:
         judged = 2 * len(self.discriminators) if self.judges == "one" else 1
         return max(self.fakes.smallest_batch(len(self.generators)), judged)
 
+    def check_size(self, n: int) -> None:
+        """Whether a batch of n can be shared.
+
+        Raises:
+            DataError: naming the smallest that can.
+        """
+        self.fakes.groups(n, self.generators)
+        if n < self.smallest_batch:
+            raise DataError(
+                f"a batch of {n} is too small to be judged in parts by {len(self.discriminators)} "
+                f"discriminators (2 samples each at least); use batch_size >= {self.smallest_batch}, or judges='all'"
+            )
+
     @property
     def way(self) -> Way:
         """How the networks are called; in plain loops, unless ``evaluate`` says otherwise."""
@@ -187,11 +200,7 @@ class Pairs:
         Weighted by w_vj, which is importance weighting: unbiased where the loss is a mean over samples. Cost ∝ T.
         """
         (fakes,) = hands.fakes
-        if fakes.shape[1] < self.smallest_batch:
-            raise DataError(
-                f"a batch of {fakes.shape[1]} is too small to be judged in parts by {len(self.discriminators)} "
-                f"discriminators (2 samples each at least); use batch_size >= {self.smallest_batch}, or judges='all'"
-            )
+        self.check_size(fakes.shape[1])
         parts = []
         for group in neighbours(equal_parts(fakes.shape[1], len(self.discriminators))):
             dealt = [group.of(fakes, dim=1).transpose(0, 1)]  # (discriminators, Tu, samples, …)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,8 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten, treespec_dumps, treespec_loads
 
-from mixgan_lightning.errors import DataError
+from mixgan_lightning.errors import CheckpointError, DataError
 
+PLAIN = (
+    None,
+    *(f"builtins.{name}" for name in ("dict", "list", "tuple")),
+    "collections.OrderedDict",
+    "collections.deque",
+)
 MOST_CLASSES = 100_000  # larger whole numbers are indices or hashes
 
 
@@ -63,14 +70,18 @@ class Template:
     @classmethod
     def loaded(cls, saved: dict[str, Any]) -> Template:
         """From a checkpoint."""
+        if not _is_plain(saved["structure"]):
+            raise CheckpointError("the checkpoint describes batches of other things than dicts, lists and tuples")
         leaves = [Leaf(**leaf) for leaf in saved["leaves"]]
         return cls(treespec_loads(saved["structure"]), leaves, saved["sample_shape"], saved["label_counts"])
 
     def saved(self) -> dict[str, Any] | None:
-        """For a checkpoint; None for batches of classes that cannot be written down (named tuples)."""
+        """For a checkpoint; None for batches of classes that cannot be written down, or not read without importing."""
         try:
             structure = treespec_dumps(self.structure)
         except NotImplementedError:
+            return None
+        if not _is_plain(structure):
             return None
         leaves = [asdict(leaf) for leaf in self.leaves]
         rest = {"sample_shape": list(self.sample_shape), "label_counts": list(self.label_counts)}
@@ -100,6 +111,21 @@ class Template:
         """Hold for labels what all processes do."""
         for leaf, *of_all in zip(self.leaves, *flags, strict=True):
             leaf.labels = all(of_all)
+
+
+def _is_plain(structure: str) -> bool:
+    """Whether a structure can be read without importing anything: torch's reader imports what enums are said to be."""
+
+    def plain(node: Any) -> bool:
+        context = json.loads(node["context"] or "null") if isinstance(node["context"], str | None) else {}
+        keys = context if isinstance(context, list) else [context]
+        return (
+            node["type"] in PLAIN
+            and not any(isinstance(key, dict | list) for key in keys)
+            and all(map(plain, node["children_spec"]))
+        )
+
+    return plain(json.loads(structure)[1])
 
 
 def images_in(batch: Any) -> Tensor:

@@ -47,7 +47,7 @@ def corner(path: Path, limit: int = SMALL_BYTES) -> Sample | None:
 def _embedded(path: Path, limit: int, box: tuple[int, int] | None = None) -> Sample | None:
     """In at most ``limit`` bytes: as it is, else scaled down as JPEG; None of a file that is no picture."""
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=("PNG",)) as opened:  # what a run writes, whatever the file holds
             picture = opened.convert("RGB")
     except (OSError, Image.DecompressionBombError):
         return None

@@ -125,7 +125,10 @@ class _Critic:
         return found
 
     def train(self, real: Tensor, fake: Tensor, make_optimizer: MakeOptimizer, steps: int, batch_size: int) -> None:
-        optimizer = make_optimizer(self.network.parameters())
+        try:
+            optimizer = make_optimizer(self.network.parameters())
+        except (TypeError, ValueError) as error:  # an lr that is negative, an unknown argument …
+            raise ConfigurationError(f"optimizer: {type(error).__name__}: {error}") from error
         self._check_scale(real[:2], fake[:2])
         for _ in range(steps):
             self.penalty.constrain(self.network)
