@@ -30,8 +30,10 @@ def test_what_was_saved_is_read(path):
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum")
-def test_the_hash_is_in_the_form_that_sha256sum_checks(path):
-    checked = subprocess.run(["sha256sum", "--check", hash_of(path).name], cwd=path.parent, check=False)
+def test_the_hashes_are_in_the_form_that_sha256sum_checks(path):
+    save(CONTENTS, path)
+    hashes = [hash_of(each).name for each in (path, before(path))]
+    checked = subprocess.run(["sha256sum", "--check", "--strict", *hashes], cwd=path.parent, check=False)
     assert checked.returncode == 0
 
 
@@ -79,7 +81,7 @@ def test_of_300_flipped_bits_and_100_cut_off_files_none_is_taken_for_whole(path,
 
 def test_a_damaged_hash_is_named_too(path):
     hash_of(path).write_bytes(b"\xff\x00")
-    with pytest.raises(CheckpointError, match=r"is not the file that was written.*delete last\.ckpt\.sha256"):
+    with pytest.raises(CheckpointError, match=r"is damaged or cut off.*delete last\.ckpt\.sha256"):
         load(path)
     hash_of(path).write_text("")
     with pytest.raises(CheckpointError, match="says nothing"):

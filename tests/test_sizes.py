@@ -81,7 +81,10 @@ def test_thirty_two_components_of_points(toy, trained, fakes, batch):
     trained(mix(toy(), 32, fakes=fakes), torch.randn(2 * batch, 2), batch)
 
 
-@pytest.mark.parametrize(("options", "batch"), [({"fakes": "split"}, 64), ({"fakes": "full", "recompute": True}, 2)])
+@pytest.mark.parametrize(
+    ("options", "batch"),
+    [({"fakes": "split"}, 64), pytest.param({"fakes": "full", "recompute": True}, 2, marks=pytest.mark.slow)],
+)
 def test_thirty_two_dcgans(trained, options, batch):
     trained(mix(tiny_dcgan, 32, evaluation="loop", **options), pictures(2 * batch), batch)
 

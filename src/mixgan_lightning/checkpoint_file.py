@@ -20,6 +20,7 @@ class CheckpointFiles(TorchCheckpointIO):
     """A plugin of Lightning's Trainer: its checkpoints are written by `save` and read by `load`.
 
     Example:
+        >>> import pytorch_lightning as pl
         >>> from mixgan_lightning.checkpoint_file import CheckpointFiles
         >>> trainer = pl.Trainer(plugins=[CheckpointFiles()], logger=False)
     """
@@ -64,8 +65,7 @@ def save(contents: dict[str, Any], path: Path) -> None:
             if path.exists():
                 _move(path, before(path))
             hash_of(path).unlink(missing_ok=True)
-        with appearing(hash_of(path)) as file:
-            file.write(f"{digest.hexdigest()}  {path.name}\n".encode())
+        _write_hash(path, digest.hexdigest())
     except (OSError, RuntimeError) as error:
         reason = error if isinstance(error, OSError) else error.__context__  # torch's writer wraps it
         if not isinstance(reason, OSError):
@@ -109,13 +109,11 @@ def _check_hash(file: Any, path: Path) -> None:
     beside = hash_of(path)
     if not beside.exists():
         return
-    words = beside.read_text(errors="replace").split()
-    found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found not in words[:1]:
+    found, written = hashlib.file_digest(file, "sha256").hexdigest(), _written_hash(path)
+    if found != written:
         raise CheckpointError(
-            f"{path} is not the file that was written: its SHA-256 is {found[:12]}…, {beside.name} says "
-            f"{(words or ['nothing'])[0][:12]}… (damaged, cut off, or replaced: then delete {beside.name})"
-            + _what_is_left(path)
+            f"{path} is damaged or cut off: its SHA-256 is {found[:12]}…, {beside.name} says "
+            f"{written[:12] or 'nothing'}… (if you have replaced it yourself, delete {beside.name}){_what_is_left(path)}"
         )
     file.seek(0)
 
@@ -137,10 +135,22 @@ def _free(folder: Path) -> str:
 
 
 def _move(path: Path, to: Path) -> None:
+    written = _written_hash(path)
     hash_of(to).unlink(missing_ok=True)
     os.replace(path, to)
-    if hash_of(path).exists():
-        os.replace(hash_of(path), hash_of(to))
+    if written:
+        _write_hash(to, written)
+
+
+def _write_hash(path: Path, digest: str) -> None:
+    with appearing(hash_of(path)) as file:
+        file.write(f"{digest}  {path.name}\n".encode())
+
+
+def _written_hash(path: Path) -> str:
+    """What the file beside it says; nothing where there is none, or nothing in it."""
+    words = hash_of(path).read_text(errors="replace").split() if hash_of(path).exists() else []
+    return words[0] if words else ""
 
 
 class _Hashing:

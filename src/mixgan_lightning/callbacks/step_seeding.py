@@ -9,6 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 from lightning_fabric.utilities.data import _set_sampler_epoch
 
+from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.options import check_seed
 from mixgan_lightning.sampling import seed_streams
 
@@ -25,6 +26,9 @@ class StepSeeding(pl.Callback):
 
     Args:
         seed: the run's.
+
+    Raises:
+        ConfigurationError: seed out of range; an epoch has fewer batches than it had when it was cut off.
 
     Example:
         >>> from mixgan_lightning.callbacks import StepSeeding
@@ -47,7 +51,11 @@ class StepSeeding(pl.Callback):
         self._start_epoch(trainer)
         fetcher: Any = trainer.fit_loop._data_fetcher
         for batch in range(self.first, self.batches):
-            next(fetcher)
+            if next(fetcher, None) is None:
+                raise ConfigurationError(
+                    f"the checkpoint was written after {self.batches - self.first} batches of an epoch, and an epoch "
+                    f"has only {batch - self.first} now: go on with the same data, batch_size and limit_train_batches"
+                )
             self._seed(trainer, batch + 1, of_step=False)
         fetcher.fetched -= self.batches - self.first  # Lightning adds them
 

@@ -26,7 +26,7 @@ CONFIGS = "pkg://mixgan_lightning.conf"
 EXPECTED = (CompositionError, MixGANError, HydraException, OmegaConfBaseException, MisconfigurationException, OSError)
 
 
-TERMINATED = 128 + signal.SIGTERM  # the exit status that shells give
+TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT  # the exit status that shells give
 
 
 class Terminated(BaseException):
@@ -137,6 +137,6 @@ def _readable(config_name: str) -> Iterator[None]:
     except (Terminated, KeyboardInterrupt) as told:
         if getattr(rank_zero_only, "rank", 0):  # Lightning would kill the first for what the others return
             raise SystemExit(0) from None
-        what, status = ("terminated", TERMINATED) if isinstance(told, Terminated) else ("interrupted", 130)
+        what, status = ("terminated", TERMINATED) if isinstance(told, Terminated) else ("interrupted", INTERRUPTED)
         print(f"mixgan-{config_name}: {what}{told}", file=sys.stderr)
         raise SystemExit(status) from None

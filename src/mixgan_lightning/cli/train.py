@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from mixgan_lightning import checkpoint, log_names
-from mixgan_lightning.callbacks import QualityCallback, StopBetweenBatches, Stopwatch
+from mixgan_lightning.callbacks import QualityCallback, Stopwatch
 from mixgan_lightning.callbacks.stopwatch import Taken
 from mixgan_lightning.cli import command, objective, run_folder
 from mixgan_lightning.cli.data import datamodule_of
@@ -168,16 +167,11 @@ def _fit(
     except SystemExit as stop:
         last = run_folder.last_checkpoint(short(run_dir))
         way = f"; ckpt_path={last} goes on from here" if last.exists() else ""
-        if isinstance(stop, SIGTERMException) and _signum(trainer) != signal.SIGINT:
+        if isinstance(stop, SIGTERMException) and stop.code != command.INTERRUPTED:
             raise command.Terminated(way) from None
         if isinstance(stop, SIGTERMException) or isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's answer
             raise KeyboardInterrupt(way) from None
         raise
-
-
-def _signum(trainer: pl.Trainer) -> int | None:
-    found = [callback for callback in trainer.callbacks if isinstance(callback, StopBetweenBatches)]  # type: ignore[attr-defined]
-    return found[0].signum if found else None
 
 
 def _quality_callbacks(trainer: pl.Trainer) -> list[QualityCallback]:
