@@ -113,7 +113,8 @@ def _check_hash(file: Any, path: Path) -> None:
     if found != written:
         raise CheckpointError(
             f"{path} is damaged or cut off: its SHA-256 is {found[:12]}…, {beside.name} says "
-            f"{written[:12] or 'nothing'}… (if you have replaced it yourself, delete {beside.name}){_what_is_left(path)}"
+            f"{written[:12] or 'nothing'}… (if you have replaced it yourself, delete {beside.name})"
+            + _what_is_left(path)
         )
     file.seek(0)
 

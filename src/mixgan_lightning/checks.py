@@ -185,5 +185,6 @@ def warn_of_small_batchnorm(players: Iterable[tuple[str, nn.Module, int]]) -> No
         if n < SMALLEST_BATCHNORM and any(isinstance(layer, _BatchNorm) for layer in network.modules()):
             rank_zero_warn(
                 f"BatchNorm in the {name} would see {n} sample{'s' * (n != 1)} a step, fewer than "
-                f"{SMALLEST_BATCHNORM}: its statistics will be noise; a larger batch, fewer components or another normalisation would help"
+                f"{SMALLEST_BATCHNORM}: its statistics will be noise; a larger batch, fewer components or another "
+                "normalisation would help"
             )

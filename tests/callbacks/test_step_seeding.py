@@ -107,7 +107,7 @@ def test_a_training_that_goes_on_sees_and_learns_what_it_would_have(name, batch,
 
 def test_an_epoch_that_has_become_shorter_is_said(fit, tmp_path):
     with pytest.raises(KeyError, match="broken"):
-        train(fit, tmp_path, LOADERS["in order"](), Break(4))
+        train(fit, tmp_path, LOADERS["in order"](), Break(5))
     with pytest.raises(ConfigurationError, match=r"after 4 batches of an epoch, and an epoch has only 2 now"):
         train(fit, tmp_path, DataLoader(Augmented(), 20), ckpt_path=str(tmp_path / "last.ckpt"))
 

@@ -135,11 +135,10 @@ GANS = {
 
 
 SOME = ("points in pairs", "digits with scores", "labels", "averages")
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in GANS if name not in SOME]
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in GANS]
-)
+@pytest.mark.parametrize("name", [*SOME, *OTHERS])
 def test_sigterm_ends_a_training_after_its_batch_and_it_goes_on_as_if_it_had_not(name, train):
     go_on(train, GANS[name], BATCHES + 3)
 
