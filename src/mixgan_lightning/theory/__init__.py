@@ -1,6 +1,20 @@
 """What the paper's theory says, measured: quantities that need players trained for them alone."""
 
+from mixgan_lightning.theory.empirical import (
+    empirical_jensen_shannon,
+    empirical_wasserstein,
+    pairwise_distances,
+    smoothed_jensen_shannon,
+)
 from mixgan_lightning.theory.matrix_gap import matrix_gap
 from mixgan_lightning.theory.neural_net_divergence import NeuralNetDivergence, neural_net_divergence
 
-__all__ = ["NeuralNetDivergence", "matrix_gap", "neural_net_divergence"]
+__all__ = [
+    "NeuralNetDivergence",
+    "empirical_jensen_shannon",
+    "empirical_wasserstein",
+    "matrix_gap",
+    "neural_net_divergence",
+    "pairwise_distances",
+    "smoothed_jensen_shannon",
+]
