@@ -9,6 +9,10 @@ REAL_SCORE = "score/real"  # mean over the batch and, by w_v, over the discrimin
 FAKE_SCORE = "score/fake"
 PAYOFF_VALUE = "payoff/value"  # w_uᵀ F w_v
 PAYOFF_GAP = "payoff/gap"  # max_j (w_uᵀF)_j − min_i (F w_v)_i on fixed batches, at each evaluation
+PAYOFF_NASH_VALUE = "payoff/nash_value"  # of the matrix game on them, with the weights of its equilibrium
+DUALITY_GAP = "payoff/duality_gap"  # of the game between all networks, on held-out data; may be negative
+BEST_DISCRIMINATOR = "payoff/best_discriminator"  # max_D' M(G, D'), by a discriminator trained for it
+BEST_GENERATOR = "payoff/best_generator"  # min_G' M(G', D)
 PAYOFF_HEATMAP = "payoff/heatmap"  # F on them, as a picture
 PAYOFF_MATRIX = "payoff/matrix"  # … as a table
 IMAGES_PER_SECOND = "speed/images_per_second"  # real images of the training, over all processes
@@ -27,6 +31,11 @@ def effective(player: str) -> str:
 def weight(player: str, i: int) -> str:
     """w_i of a player."""
     return f"mixture/{player}/weight/{i}"
+
+
+def nash_weight(player: str, i: int) -> str:
+    """w_i of a player in the equilibrium of the payoff matrix."""
+    return f"mixture/{player}/nash/{i}"
 
 
 INCEPTION_SCORE_MEAN = "quality/inception_score/mean"

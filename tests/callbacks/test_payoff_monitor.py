@@ -8,7 +8,7 @@ from mixgan_lightning import GAN, MixGANModule, log_names, mix
 from mixgan_lightning.callbacks import PayoffMonitor
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.payoff import payoff_matrix
-from mixgan_lightning.theory import matrix_gap
+from mixgan_lightning.theory import matrix_gap, nash_weights
 
 
 class First(pl.Callback):
@@ -38,6 +38,17 @@ def test_payoff_and_gap_are_those_of_the_first_batches(fit, points_model, ring, 
     written = np.loadtxt(tmp_path / "payoff" / "epoch_0003.csv", delimiter=",")
     assert np.abs(written - first.payoff.numpy()).max() < 1e-5
     assert [key for key, *_ in image_logger.images] == [log_names.PAYOFF_HEATMAP] * 2
+
+
+def test_the_equilibrium_of_the_matrix_stands_beside_the_learnt_weights(fit, points_model, ring, rows):
+    first = First(2)
+    options = {"logger": rows.logger, "limit_train_batches": 3}
+    fit(points_model(size=3), ring, callbacks=[PayoffMonitor(num_samples=100), first], **options)
+    nash = nash_weights(first.payoff)
+    assert rows(log_names.PAYOFF_NASH_VALUE) == [(0, pytest.approx(nash.value, abs=1e-6))]
+    for player, weights in (("generator", nash.w_u), ("discriminator", nash.w_v)):
+        found = [rows(log_names.nash_weight(player, i))[0][1] for i in range(3)]
+        assert found == pytest.approx(weights.tolist(), abs=1e-6)
 
 
 def test_the_training_is_the_same_with_and_without_it(fit, digits_model, digits):

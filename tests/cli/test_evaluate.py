@@ -1,6 +1,7 @@
 import importlib
 import json
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from mixgan_lightning.evaluation import (
     NearestTrainingImageMeasure,
     NeuralNetDivergenceMeasure,
     PrecisionRecallMeasure,
+    real_batch,
 )
 from mixgan_lightning.features import DigitsClassifier, checksum
 from mixgan_lightning.metrics import InceptionScore
+from mixgan_lightning.theory import duality_gap
 
 COLUMNS = [
     log_names.INCEPTION_SCORE_MEAN,
@@ -135,6 +138,21 @@ def test_the_table_is_shown_and_written_as_markdown(digits, mixgan_evaluate, tmp
         assert line.removeprefix("- ") in " ".join(ran.out.split())  # the terminal's lines are wrapped
     wide = [line for line in ran.out.splitlines() if str(digits) not in line]
     assert max(map(len, wide)) <= 80
+
+
+def test_the_duality_gap_is_measured_where_it_is_asked_for(digits, mixgan_evaluate, found):
+    assert found(mixgan_evaluate(f"ckpt_path={digits}"))["duality_gap"] is None
+    asked = ("duality_gap.steps=3", "duality_gap.num_samples=100", "seed=4")
+    ran = mixgan_evaluate(f"ckpt_path={digits}", *asked)
+    assert "duality gap: " in ran.out
+    data = DigitsDataModule()
+    data.setup()
+    model = MixGANModule.load_from_checkpoint(digits)
+    held_out = real_batch(data, "held_out", model.gan.images, 100)
+    expected = duality_gap(model, held_out, steps=3, seed=4)
+    outcome = found(ran)["duality_gap"]
+    assert outcome == {"gap": expected.gap, **asdict(expected)}
+    assert (outcome["train_samples"], outcome["held_out_samples"]) == (50, 50)
 
 
 def test_number_and_seed_of_the_samples_may_be_chosen(digits, mixgan_evaluate, found):

@@ -34,7 +34,7 @@ def test_help_lists_every_group_with_its_alternatives(train_help):
 
 
 def test_help_lists_what_can_be_measured(train_help, mixgan_evaluate):
-    for group in ("callbacks/quality", "callbacks/divergence"):
+    for group in ("callbacks/quality", "callbacks/divergence", "callbacks/equilibrium"):
         alternatives = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
         assert f"\n{group}: {alternatives}\n" in train_help
     assert "callbacks/quality=NAME (mixgan-train --help lists" in mixgan_evaluate("--help").out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from mixgan_lightning.cli import command
 from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.device import device_of
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.evaluation import DrawnSamples, FolderSamples, RealSamples, Samples, Scoring
+from mixgan_lightning.evaluation import DrawnSamples, FolderSamples, RealSamples, Samples, Scoring, real_batch
 from mixgan_lightning.evaluation.bar import bar
 from mixgan_lightning.evaluation.outcome import REAL, Outcome
 from mixgan_lightning.features import checksum
 from mixgan_lightning.gan import images_of
 from mixgan_lightning.gan_factory import plain
 from mixgan_lightning.options import check_count
+from mixgan_lightning.theory import duality_gap
 
 PACKAGES = ("mixgan_lightning", "torch", "torchmetrics", "torch-fidelity")
 
@@ -72,8 +74,19 @@ def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
         component_weights=w,
         seed=seed,
         weights=weights,
+        duality_gap=_duality_gap(config, model, datamodule),
         **_conditions(quality.scoring, config),
     )
+
+
+def _duality_gap(config: DictConfig, model: MixGANModule, datamodule: pl.LightningDataModule) -> dict[str, Any] | None:
+    """Of the game as the checkpoint holds it, on held-out data; None where it was not asked for."""
+    options = plain(config.duality_gap)
+    if options["steps"] is None:
+        return None
+    data = real_batch(datamodule, "held_out", model.gan.images, check_count("num_samples", options.pop("num_samples")))
+    found = duality_gap(model, data, seed=config.seed, **options)
+    return {"gap": found.gap, **asdict(found)}
 
 
 def _of_folder(config: DictConfig, device: torch.device) -> Outcome:

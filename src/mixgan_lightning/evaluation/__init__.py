@@ -11,7 +11,7 @@ from mixgan_lightning.evaluation.measures import (
     PrecisionRecallMeasure,
 )
 from mixgan_lightning.evaluation.neural_net_divergence import NeuralNetDivergenceMeasure
-from mixgan_lightning.evaluation.real_data import RealSamples
+from mixgan_lightning.evaluation.real_data import RealSamples, real_batch
 from mixgan_lightning.evaluation.samples import DrawnSamples, FolderSamples, Samples
 from mixgan_lightning.evaluation.scoring import Scoring
 from mixgan_lightning.evaluation.seen import Seen
@@ -32,4 +32,5 @@ __all__ = [
     "Samples",
     "Scoring",
     "Seen",
+    "real_batch",
 ]

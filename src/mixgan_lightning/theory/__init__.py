@@ -1,5 +1,6 @@
 """What the paper's theory says, measured: quantities that need players trained for them alone."""
 
+from mixgan_lightning.theory.duality_gap import DualityGapEstimate, duality_gap
 from mixgan_lightning.theory.empirical import (
     empirical_jensen_shannon,
     empirical_wasserstein,
@@ -7,13 +8,18 @@ from mixgan_lightning.theory.empirical import (
     smoothed_jensen_shannon,
 )
 from mixgan_lightning.theory.matrix_gap import matrix_gap
+from mixgan_lightning.theory.nash import NashWeights, nash_weights
 from mixgan_lightning.theory.neural_net_divergence import NeuralNetDivergence, neural_net_divergence
 
 __all__ = [
+    "DualityGapEstimate",
+    "NashWeights",
     "NeuralNetDivergence",
+    "duality_gap",
     "empirical_jensen_shannon",
     "empirical_wasserstein",
     "matrix_gap",
+    "nash_weights",
     "neural_net_divergence",
     "pairwise_distances",
     "smoothed_jensen_shannon",
