@@ -84,6 +84,17 @@ def test_losses_of_ones_own_have_no_payoff(fit, tmp_path):
     assert not (tmp_path / "p").exists()
 
 
+class WithATerm(MixGANModule):
+    def discriminator_losses(self, batch):
+        return super().discriminator_losses(batch) + 1
+
+
+def test_losses_that_add_to_the_packages_have_its_payoff(fit, tmp_path):
+    model = WithATerm(lambda: GAN(nn.Linear(2, 2), nn.Linear(2, 1), latent_dim=2), 2)
+    fit(model, torch.randn(32, 2), callbacks=[PayoffMonitor(tmp_path / "p")])
+    assert (tmp_path / "p" / "epoch_0001.csv").exists()
+
+
 def test_a_score_may_ask_autograd_for_gradients(fit, tmp_path):
     class Sharp(GAN):
         def score(self, discriminator, images, batch):

@@ -56,7 +56,7 @@ class PayoffMonitor(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Keep the first batches."""
-        if isinstance(pl_module, MixGANModule) and pl_module.has_payoff:
+        if isinstance(pl_module, MixGANModule) and pl_module.replay is None:
             self.first.see(pl_module, batch)
 
     def on_train_batch_end(
@@ -73,6 +73,8 @@ class PayoffMonitor(pl.Callback):
 
     def _measure(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self.first.batches or not isinstance(module, MixGANModule):
+            return
+        if module.pairs.scores is None:  # losses of one's own, which play by other rules
             return
         matrix = self.first.payoff(module, trainer)
         if trainer.is_global_zero:
