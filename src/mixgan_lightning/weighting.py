@@ -73,9 +73,9 @@ class Nash(_Fixed):
         every: batches from one solution to the next; 50: F on 1,024 samples costs a few per cent of a mixture of 5.
         uniform_share: λ, in (0, 1]. An equilibrium most often leaves components out, and one without weight would not
             learn any more. ½: each keeps half of 1/T (`DeadComponents` warns of a tenth); with 0.2, tried on one seed
-            of the ring, samples were far worse. It is a share of probability, so no matter of ``entropy_weight``, which
-            weighs a term in the payoff's own units, and does nothing to α here. What it costs: the pair is an
-            ε-equilibrium of the matrix, ε ≤ λ · (max F − min F).
+            of the ring, samples were worse still than with ½ (docs/theory.md). It is a share of probability, so no
+            matter of ``entropy_weight``, which weighs a term in the payoff's own units, and does nothing to α here.
+            What it costs: the pair is an ε-equilibrium of the matrix, ε ≤ λ · (max F − min F).
         num_samples: real samples that F is measured on, over all processes.
 
     Raises:

@@ -83,9 +83,9 @@ class Game:
         values_u = [self.value(sample, seed, generator=network) for network in (best_u, generator)]
         values_v = [self.value(sample, seed, discriminator=network) for network in (best_v, discriminator)]
         _warn_of_diverged(generator=values_u[1], discriminator=values_v[1])
-        return generator if values_u[1] < values_u[0] else best_u, (
-            discriminator if values_v[1] > values_v[0] else best_v
-        )
+        best_u = generator if values_u[1] < values_u[0] else best_u
+        best_v = discriminator if values_v[1] > values_v[0] else best_v
+        return best_u, best_v
 
     def _train(
         self, network: nn.Module, optimizer: Optimizer, loss_of: Loss, sample: Sample, steps: int, seed: int
@@ -141,6 +141,6 @@ def _warn_of_diverged(**values: float) -> None:
     for player, value in values.items():
         if value != value:
             rank_zero_warn(
-                f"the {player}'s best response diverged to NaN, and its start is taken instead: the duality gap is an "
-                "even lower bound; the GAN's own optimiser may have too large a learning rate"
+                f"the {player}'s best response diverged to NaN, and its start is taken instead: the estimate is "
+                "smaller for it; the GAN's own optimiser may have too large a learning rate"
             )
