@@ -11,6 +11,7 @@ class Measurement(ABC):
     """Values that depend on a size, such as a number of samples, and on a seed.
 
     Example:
+        >>> import torch
         >>> class Mean(Measurement):
         ...     size_name, value_name = "numbers", "mean"
         ...     def measure(self, size, seed):
