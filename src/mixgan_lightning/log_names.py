@@ -49,6 +49,8 @@ NEAREST_TRAINING_IMAGE = (
     "quality/nearest_training_image"  # mean distance; smaller than real held-out data's: memorising
 )
 NEURAL_NET_DIVERGENCE = "quality/neural_net_divergence"  # from real data, on held-out halves; may be negative
+SUPPORT = "quality/support"  # how many different samples: N̂ of the birthday test, where a pair collides
+SUPPORT_AT_LEAST = "quality/support_at_least"  # lower end of its 95 % interval
 MODES_COVERED = "quality/modes"  # of a mixture of Gaussians, or classes of a classifier
 GOOD_SHARE = "quality/good_share"  # within 3 sd of a mode
 REVERSE_KL = "quality/reverse_kl"  # of the modes of the good samples (of all, by a classifier) from uniform, nats
@@ -79,6 +81,8 @@ TITLES = {  # of the measured values, for people
     RECALL: "recall",
     NEAREST_TRAINING_IMAGE: "nearest training image",
     NEURAL_NET_DIVERGENCE: "neural-net divergence",
+    SUPPORT: "support",
+    SUPPORT_AT_LEAST: "support at least",
     MODES_COVERED: "modes",
     GOOD_SHARE: "good samples",
     REVERSE_KL: "reverse KL",
@@ -91,6 +95,8 @@ BEST: dict[str, str] = {  # of the measured values: whether the largest or the s
     PRECISION: "max",
     RECALL: "max",
     NEURAL_NET_DIVERGENCE: "min",
+    SUPPORT: "max",
+    SUPPORT_AT_LEAST: "max",
     MODES_COVERED: "max",
     GOOD_SHARE: "max",
     REVERSE_KL: "min",

@@ -17,6 +17,7 @@ from torch import Tensor
 from mixgan_lightning import MixGANModule, checkpoint
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
+from mixgan_lightning.cli.closest_pairs import draw_closest_pairs
 from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.device import device_of
 from mixgan_lightning.errors import ConfigurationError
@@ -70,7 +71,7 @@ def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
     samples |= {f"component {i}": DrawnSamples(model.sampler, n, seed, component=i) for i in range(len(w))}
     return Outcome(
         source=str(config.ckpt_path),
-        rows=_rows(quality.scoring, samples),
+        rows=_rows(quality.scoring, samples, config.out),
         component_weights=w,
         seed=seed,
         weights=weights,
@@ -97,7 +98,7 @@ def _of_folder(config: DictConfig, device: torch.device) -> Outcome:
     quality.scoring.check(folder)
     return Outcome(
         source=str(config.images),
-        rows=_rows(quality.scoring, {"images": folder}),
+        rows=_rows(quality.scoring, {"images": folder}, config.out),
         component_weights=[],
         seed=None,
         weights=None,
@@ -142,12 +143,14 @@ def _sample_shape(datamodule: pl.LightningDataModule, images: Callable[[Any], Te
     return tuple(batch.shape[1:])
 
 
-def _rows(scoring: Scoring, samples: dict[str, Samples]) -> dict[str, dict[str, float]]:
-    """Every set of samples, and real data."""
+def _rows(scoring: Scoring, samples: dict[str, Samples], out: str) -> dict[str, dict[str, float]]:
+    """Every set of samples, and real data; of the first set, a picture of its closest pairs."""
     rows = {}
     for name, of_row in samples.items():
         with bar(name, len(of_row)) as progress:
             rows[name] = scoring.score(of_row, progress)
+        if len(rows) == 1:
+            draw_closest_pairs(scoring, name, of_row, Path(f"{out}_closest_pairs.png"))
     return rows | ({REAL: scoring.real} if scoring.real else {})
 
 

@@ -1,5 +1,6 @@
 """Scoring sets of samples: what is scored, what is measured of it, and how processes share the work."""
 
+from mixgan_lightning.evaluation.birthday import BirthdayMeasure
 from mixgan_lightning.evaluation.measure import Measure
 from mixgan_lightning.evaluation.measures import (
     ClassCoverageMeasure,
@@ -17,6 +18,7 @@ from mixgan_lightning.evaluation.scoring import Scoring
 from mixgan_lightning.evaluation.seen import Seen
 
 __all__ = [
+    "BirthdayMeasure",
     "ClassCoverageMeasure",
     "DrawnSamples",
     "FolderSamples",
