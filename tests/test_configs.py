@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
 
 from mixgan_lightning import GAN, MixGANModule, checks, objectives, penalties
-from mixgan_lightning.callbacks import EMA, NeuralNetDivergenceCallback, QualityCallback
+from mixgan_lightning.callbacks import EMA, DualityGap, NeuralNetDivergenceCallback, QualityCallback
 from mixgan_lightning.cli import train
 from mixgan_lightning.cli.model import model_of
 from mixgan_lightning.errors import ConfigurationError
@@ -21,12 +21,15 @@ from mixgan_lightning.features import DigitsClassifier, inception
 from mixgan_lightning.gan_factory import plain, resolve
 from mixgan_lightning.networks import DCGANDiscriminator, MinibatchDiscrimination
 from mixgan_lightning.payoff import SplitFakes
+from mixgan_lightning.weighting import Learned, Nash
 
 CONF = Path(__file__).parents[1] / "conf"
 TINY = ["logger=csv", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "trainer.accelerator=cpu"]
 
 
-QUALITY, DIVERGENCE, OPTIMIZER = WITHIN = ("callbacks/quality", "callbacks/divergence", "gan/optimizer")  # in a group
+QUALITY, DIVERGENCE, EQUILIBRIUM = WATCHING = ("callbacks/quality", "callbacks/divergence", "callbacks/equilibrium")
+OPTIMIZER = "gan/optimizer"
+WITHIN = (*WATCHING, OPTIMIZER)  # in a group
 
 
 def alternatives(group):
@@ -39,7 +42,7 @@ def alternatives(group):
 
 NONE_OF_TRAINING = ("hydra", "reproduction", "__pycache__")  # a reproduction is mixgan-reproduce's
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NONE_OF_TRAINING)
-GROUPS.extend([QUALITY, DIVERGENCE])
+GROUPS.extend(WATCHING)
 
 OWN = ("custom", "none")  # the user's own GAN and data: what is in them only the user knows
 MANDATORY = {"gan=custom": {"gan._target_"}, "data=custom": {"data._target_"}, "data=folder": {"data.path"}}
@@ -114,6 +117,7 @@ def test_the_groups_are_those_of_the_design():
     assert {"default", "ema"} == set(alternatives("callbacks"))
     assert {"digits", "stacked_digits", "inception", "inception_many", "modes", "none"} <= set(alternatives(QUALITY))
     assert {"none", "distance", "log", "wasserstein"} == set(alternatives(DIVERGENCE))
+    assert {"none", "duality_gap"} == set(alternatives(EQUILIBRIUM))
     assert {"default", "ddp", "ddp_sim"} <= set(alternatives("trainer"))
 
 
@@ -291,6 +295,24 @@ def test_the_divergence_is_not_measured_unless_asked_for_and_by_its_own_number_o
     assert isinstance(measure.discriminator((1, 8, 8)), DCGANDiscriminator)
 
 
+def test_the_duality_gap_is_measured_beside_the_default_callbacks_by_one_word(composed):
+    assert not composed().callbacks.equilibrium
+    config = composed("callbacks/equilibrium=duality_gap", "data=gaussians_ring")
+    callback, defaults = instantiate(config.callbacks.equilibrium), DualityGap()
+    assert isinstance(callback, DualityGap)
+    assert callback.occasion.every_n_epochs == config.evaluate_every_n_epochs
+    for option in ("steps", "batch_size", "num_samples", "split", "seed"):
+        assert getattr(callback, option) == getattr(defaults, option)
+    assert set(config.callbacks) == set(composed().callbacks)
+
+
+def test_the_weights_are_learnt_unless_another_way_is_asked_for_by_a_word_or_with_its_numbers(composed):
+    assert model_of(composed()).weighting == Learned()
+    assert model_of(composed("mixture.weighting=nash")).weighting == Nash()
+    own = "mixture.weighting={_target_:mixgan_lightning.weighting.Nash,every:20}"
+    assert model_of(composed(own)).weighting == Nash(every=20)
+
+
 def test_the_published_protocol_is_built(composed, no_download):
     config = composed("callbacks/quality=inception", "callbacks.quality.features.weights_path=FILE")
     callback = instantiate(config.callbacks.quality)
@@ -417,6 +439,7 @@ def test_an_experiment_is_what_its_name_says(name, composed):
     assert [config.mixture.size] == [int(size) for size in sizes]
     assert (config.mixture.fakes == "full") == kind.endswith("_full")
     assert (config.mixture.log_probability_lr == 0) == (kind in ("mix5_uniform", "independent5"))
+    assert config.mixture.weighting == ("nash" if kind == "mix5_nash" else "learned")
     assert (config.mixture._target_ == "mixgan_lightning.independent.IndependentGANs") == (kind == "independent5")
     assert config.data == plain_one.data
     if kind in OF_MORE_STEPS:

@@ -93,7 +93,7 @@ def test_every_folder_of_modules_is_a_package_of_the_project():
 def test_every_command_is_installed_and_has_a_function_and_a_config(installed):
     commands = PROJECT["project"]["scripts"]
     assert set(commands) == {
-        f"mixgan-{name}" for name in ("train", "sample", "evaluate", "reproduce", "report", "dashboard")
+        f"mixgan-{name}" for name in ("train", "sample", "evaluate", "export", "reproduce", "report", "dashboard")
     }
     for name, target in commands.items():
         module, function = target.split(":")

@@ -122,3 +122,15 @@ def test_a_png_holds_the_pixels(shape, tmp_path):
     path = tmp_path / "new" / "folder" / "picture.png"
     pictures.write_png(path, picture)
     assert np.array_equal(np.asarray(Image.open(path)), picture)
+
+
+def test_pairs_stand_side_by_side_under_their_names():
+    """Each panel is its own pair's grid: black beside white, white beside black."""
+    dark, light = -torch.ones(1, 8, 8), torch.ones(1, 8, 8)
+    two = torch.stack([torch.stack([dark, light]), torch.stack([light, dark])])
+    shown = pictures.pairs(two, ["0.1", "0.2"], "closest")
+    expected = pictures.panels(
+        [(name, pictures.grid(pair, 2)) for name, pair in zip(["0.1", "0.2"], two, strict=True)], title="closest"
+    )
+    assert np.array_equal(shown, expected)
+    assert not np.array_equal(shown, pictures.pairs(two.flip(1), ["0.1", "0.2"], "closest"))

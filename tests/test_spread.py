@@ -19,3 +19,8 @@ def test_one_value_has_no_standard_deviation():
 
 def test_equal_values_have_one_of_zero():
     assert Spread.of([8.0, 8.0]).said(1) == "8.0 ± 0.0"
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    assert Spread.of([-0.0002]).said(3) == "0.000"
+    assert Spread.of([-0.002]).said(3) == "-0.002"

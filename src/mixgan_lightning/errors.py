@@ -32,3 +32,7 @@ class TrainingError(MixGANError, RuntimeError):
 
 class CheckpointError(MixGANError, RuntimeError):
     """A checkpoint that cannot be read, or that holds another architecture."""
+
+
+class MissingLibraryError(MixGANError, ImportError):
+    """A library of one of the extras is not installed."""

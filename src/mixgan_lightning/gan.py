@@ -123,6 +123,7 @@ class GAN(nn.Module):
 
     like: Tensor
     can_draw = True  # at any time: latents need no batch
+    takes_latents = True  # samples are a function of latents that may be handed in
 
     def images(self, batch: Any) -> Tensor:
         """The real images of a batch, (N, *sample shape). Override where they stand elsewhere."""

@@ -9,6 +9,10 @@ REAL_SCORE = "score/real"  # mean over the batch and, by w_v, over the discrimin
 FAKE_SCORE = "score/fake"
 PAYOFF_VALUE = "payoff/value"  # w_uᵀ F w_v
 PAYOFF_GAP = "payoff/gap"  # max_j (w_uᵀF)_j − min_i (F w_v)_i on fixed batches, at each evaluation
+PAYOFF_NASH_VALUE = "payoff/nash_value"  # of the matrix game on them, with the weights of its equilibrium
+DUALITY_GAP = "payoff/duality_gap"  # of the game between all networks, on held-out data; may be negative
+BEST_DISCRIMINATOR = "payoff/best_discriminator"  # max_D' M(G, D'), by a discriminator trained for it
+BEST_GENERATOR = "payoff/best_generator"  # min_G' M(G', D)
 PAYOFF_HEATMAP = "payoff/heatmap"  # F on them, as a picture
 PAYOFF_MATRIX = "payoff/matrix"  # … as a table
 IMAGES_PER_SECOND = "speed/images_per_second"  # real images of the training, over all processes
@@ -29,6 +33,11 @@ def weight(player: str, i: int) -> str:
     return f"mixture/{player}/weight/{i}"
 
 
+def nash_weight(player: str, i: int) -> str:
+    """w_i of a player in the equilibrium of the payoff matrix."""
+    return f"mixture/{player}/nash/{i}"
+
+
 INCEPTION_SCORE_MEAN = "quality/inception_score/mean"
 INCEPTION_SCORE_STD = "quality/inception_score/std"  # population sd over the splits
 FRECHET_DISTANCE = "quality/fid"  # to real data, in the features of the inception score
@@ -40,6 +49,8 @@ NEAREST_TRAINING_IMAGE = (
     "quality/nearest_training_image"  # mean distance; smaller than real held-out data's: memorising
 )
 NEURAL_NET_DIVERGENCE = "quality/neural_net_divergence"  # from real data, on held-out halves; may be negative
+SUPPORT = "quality/support"  # how many different samples: N̂ of the birthday test, where a pair collides
+SUPPORT_AT_LEAST = "quality/support_at_least"  # lower end of its 95 % interval
 MODES_COVERED = "quality/modes"  # of a mixture of Gaussians, or classes of a classifier
 GOOD_SHARE = "quality/good_share"  # within 3 sd of a mode
 REVERSE_KL = "quality/reverse_kl"  # of the modes of the good samples (of all, by a classifier) from uniform, nats
@@ -70,6 +81,8 @@ TITLES = {  # of the measured values, for people
     RECALL: "recall",
     NEAREST_TRAINING_IMAGE: "nearest training image",
     NEURAL_NET_DIVERGENCE: "neural-net divergence",
+    SUPPORT: "support",
+    SUPPORT_AT_LEAST: "support at least",
     MODES_COVERED: "modes",
     GOOD_SHARE: "good samples",
     REVERSE_KL: "reverse KL",
@@ -82,6 +95,8 @@ BEST: dict[str, str] = {  # of the measured values: whether the largest or the s
     PRECISION: "max",
     RECALL: "max",
     NEURAL_NET_DIVERGENCE: "min",
+    SUPPORT: "max",
+    SUPPORT_AT_LEAST: "max",
     MODES_COVERED: "max",
     GOOD_SHARE: "max",
     REVERSE_KL: "min",

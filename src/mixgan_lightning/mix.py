@@ -19,8 +19,8 @@ def mix(make_gan: MakeGAN, size: int = 5, **options: Any) -> MixGANModule:
             ``optimizer_idx``; a module with ``generator_loss(batch)`` and ``discriminator_loss(batch)``.
         size: T, the number of generators and, unless said otherwise, of discriminators.
         options: ``num_discriminators``, ``fakes``, ``judges``, ``evaluation``, ``recompute``, ``compiled``,
-            ``entropy_weight``, ``log_probability_lr``, ``n_critic``, ``gradient_clip``, ``players``, ``share``: see
-            ``MixGANModule``.
+            ``entropy_weight``, ``log_probability_lr``, ``weighting``, ``n_critic``, ``gradient_clip``, ``players``,
+            ``share``: see ``MixGANModule``.
 
     Raises:
         GANError: when ``make_gan`` is no factory of GANs, or its GAN cannot be mixed: why, and how to mend it.

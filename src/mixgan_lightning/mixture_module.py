@@ -209,8 +209,9 @@ class MixtureModule(pl.LightningModule):
                     "or call load_from_checkpoint on your own class"
                 )
             check_trusted(saved["make_gan"])
-        if "n_critic" not in options:
-            check_trusted(saved.get("n_critic"), parts=())
+        for choice in ("n_critic", "weighting"):
+            if choice not in options:
+                check_trusted(saved.get(choice), parts=())
         parameters = inspect.signature(cls.__init__).parameters
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
             saved = {key: value for key, value in saved.items() if key in parameters}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mixgan_lightning import checkpoint as checkpoints
 from mixgan_lightning import checks, log_names, memory, scalars
+from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.gan_factory import MakeGAN, spec_of
 from mixgan_lightning.mixture import Mixture
@@ -22,7 +23,8 @@ from mixgan_lightning.preparation import prepare
 from mixgan_lightning.processes import equalise_buffers, part_random_streams
 from mixgan_lightning.replay import Replay, ReplayedGAN
 from mixgan_lightning.schedule import Schedule, WatchingSchedule, as_schedule
-from mixgan_lightning.schedule import spec_of as schedule_spec
+from mixgan_lightning.schedule import spec_of as spec_of_choice
+from mixgan_lightning.weighting import Solver, SolvingWeighting, Weighting, as_weighting
 
 
 class MixGANModule(MixtureModule):
@@ -56,6 +58,9 @@ class MixGANModule(MixtureModule):
         compiled: ``torch.compile`` every network; for long trainings, mostly on GPUs.
         entropy_weight: λ; 0.01 (the reference code's 0.1 pins the discriminators' weights to uniform).
         log_probability_lr: learning rate of α; default: the networks'. 0 keeps the weights uniform.
+        weighting: who says what the weights are: ``"learned"``, the optimisers (the paper); ``"uniform"``, nobody: 1/T
+            for ever; ``"nash"``, every 50 batches the payoff matrix, solved exactly, of a GAN with scores; or an object
+            such as ``weighting.Nash(every=20)``.
         n_critic: batches (one discriminator step each) per generator step, or a schedule; default: the GAN's own.
             A ``training_step`` of the user's has its own order.
         gradient_clip: largest gradient norm of each component, clipped apart; default: no clipping.
@@ -87,6 +92,7 @@ class MixGANModule(MixtureModule):
         compiled: bool = False,
         entropy_weight: float = 0.01,
         log_probability_lr: float | None = None,
+        weighting: str | Weighting | Mapping[str, Any] = "learned",
         n_critic: int | Schedule | Mapping[str, Any] | None = None,
         gradient_clip: float | None = None,
         players: Sequence[str] | None = None,
@@ -95,9 +101,8 @@ class MixGANModule(MixtureModule):
         super().__init__(make_gan, size, num_discriminators, players, share)
         self.automatic_optimization = False
         self.entropy_weight = check_not_negative("entropy_weight", entropy_weight)
-        self.log_probability_lr = (
-            None if log_probability_lr is None else check_not_negative("log_probability_lr", log_probability_lr)
-        )
+        self.weighting = as_weighting(weighting)
+        self.log_probability_lr = self.weighting.learning_rate(log_probability_lr)
         self.gradient_clip = check_clip(gradient_clip)
         own_losses = OwnLosses(type(self), MixGANModule)
         self._evaluation = Choice(own_losses.evaluation(evaluation), recompute, compiled)
@@ -115,6 +120,13 @@ class MixGANModule(MixtureModule):
                 self.gan, self.generators, self.discriminators, own_losses.fakes(fakes), own_losses.judges(judges)
             )
             self.pairs.through_autograd = bool(own_losses.names)
+        self._solver = Solver(self.weighting) if isinstance(self.weighting, SolvingWeighting) else None
+        if self._solver is not None and not self.has_payoff:
+            raise ConfigurationError(
+                f"weighting={type(self.weighting).__name__} solves the payoff matrix, which an unmodified GAN and "
+                "losses of one's own do not have; take weighting=learned or uniform, or let make_gan build a "
+                "mixgan_lightning.GAN"
+            )
         self._players: tuple[OwnOptimizer, OwnOptimizer] | None = None
         self.pair_losses: Tensor | None = None
         self._first_batch_checked = False
@@ -130,12 +142,18 @@ class MixGANModule(MixtureModule):
                 "compiled": compiled,
                 "entropy_weight": entropy_weight,
                 "log_probability_lr": log_probability_lr,
-                "n_critic": None if n_critic is None else schedule_spec(as_schedule(n_critic)),
+                "weighting": spec_of_choice(self.weighting),
+                "n_critic": None if n_critic is None else spec_of_choice(as_schedule(n_critic)),
                 "gradient_clip": gradient_clip,
                 "players": None if players is None else list(players),
                 "share": list(share),
             }
         )
+
+    @property
+    def has_payoff(self) -> bool:
+        """Whether F is known: a GAN's, whose discriminators play the package's pair losses, which are on scores."""
+        return self.replay is None and type(self).discriminator_losses is MixGANModule.discriminator_losses
 
     # ---------------------------------------------------------------------------------------- what to override
 
@@ -266,6 +284,8 @@ class MixGANModule(MixtureModule):
         """Several processes draw latents of their own."""
         spare_driver_checks()
         part_random_streams(self.device)
+        if self._solver is not None:
+            self._solver.fixed.read(self)
         if self.replay is not None:
             memory.check_fits(self.trainer, self._evaluation, None, None)  # else with the first batch
 
@@ -277,6 +297,8 @@ class MixGANModule(MixtureModule):
                 checks.check_first_batch(self.trainer, self._evaluation, self.pairs, batch)
             if is_first or (batch_idx == 0 and not self._evaluation.holds(self.pairs)):
                 self._evaluation.make(self.pairs, batch, self.trainer)
+        if self._solver is not None:
+            self._solver.before_batch(self, batch)
         self.played.images_seen += len(self.gan.images(batch)) * self.trainer.world_size
         if isinstance(self.gan, ReplayedGAN):
             self.gan.observe(batch)

@@ -75,6 +75,15 @@ def own_optimizers(gan: GAN) -> tuple[OwnOptimizer, OwnOptimizer]:
     return of_generator[0], of_discriminator[0]
 
 
+def for_one_network(optimizer: Optimizer, network: nn.Module) -> Optimizer:
+    """The same optimiser, in place, for this network's parameters alone, at the learning rate that it began with."""
+    owned = {id(p) for p in network.parameters()}
+    for group in optimizer.param_groups:
+        group["params"][:] = [p for p in group["params"] if id(p) in owned]
+        group["lr"] = group.get("initial_lr", group["lr"])  # not that of a scheduler's warm-up
+    return optimizer
+
+
 def parse(returned: Any) -> list[OwnOptimizer]:
     """The optimisers in any of Lightning's forms of ``configure_optimizers``, each with its scheduler.
 

@@ -102,6 +102,11 @@ def panels(pictures: Sequence[tuple[str, Picture]], columns: int = 4, title: str
     return _rendered(figure)
 
 
+def pairs(images: Tensor, names: Sequence[str], title: str = "") -> Picture:
+    """Pairs of images, (K, 2, C, H, W) in [−1, 1], each pair side by side under its name; a title above all."""
+    return panels([(name, grid(pair, columns=2)) for name, pair in zip(names, images, strict=True)], title=title)
+
+
 def _rendered(figure: Figure) -> Picture:
     canvas = FigureCanvasAgg(figure)  # no pyplot: no global state, no display
     canvas.draw()

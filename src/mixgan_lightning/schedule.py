@@ -126,7 +126,7 @@ def as_schedule(n_critic: int | Schedule | Mapping[str, Any]) -> Schedule:
     return cast(Schedule, schedule)
 
 
-def spec_of(schedule: Schedule) -> dict[str, Any]:
-    """A schedule as a plain config, for checkpoints."""
-    kind = type(schedule)
-    return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **asdict(schedule)}  # type: ignore[call-overload]
+def spec_of(choice: Any) -> dict[str, Any]:
+    """A schedule, or another choice that is a dataclass, as a plain config, for checkpoints."""
+    kind = type(choice)
+    return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **asdict(choice)}

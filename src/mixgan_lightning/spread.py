@@ -26,5 +26,5 @@ class Spread:
         return cls(mean(values), stdev(values) if len(values) > 1 else None, len(values))
 
     def said(self, digits: int) -> str:
-        """With so many digits after the point."""
-        return f"{self.mean:.{digits}f}" + ("" if self.sd is None else f" ± {self.sd:.{digits}f}")
+        """With so many digits after the point; no −0."""
+        return f"{self.mean:z.{digits}f}" + ("" if self.sd is None else f" ± {self.sd:.{digits}f}")

@@ -11,7 +11,7 @@ from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import TrainingBatches
 from mixgan_lightning.payoff import payoff_matrix
 from mixgan_lightning.processes import Share
-from mixgan_lightning.theory import matrix_gap
+from mixgan_lightning.theory import matrix_gap, nash_weights
 
 
 class Fixed(pl.Callback):
@@ -53,6 +53,17 @@ def test_of_a_stream_the_first_batches_are_kept(fit, points_model, tmp_path):
     assert np.abs(np.loadtxt(tmp_path / "epoch_0001.csv", delimiter=",") - found.numpy()).max() < 1e-5
 
 
+def test_the_equilibrium_of_the_matrix_stands_beside_the_learnt_weights(fit, points_model, ring, rows):
+    fixed = Fixed(100)
+    options = {"logger": rows.logger, "limit_train_batches": 3}
+    fit(points_model(size=3), ring, callbacks=[PayoffMonitor(num_samples=100), fixed], **options)
+    nash = nash_weights(fixed.payoff)
+    assert rows(log_names.PAYOFF_NASH_VALUE) == [(0, pytest.approx(nash.value, abs=1e-6))]
+    for player, weights in (("generator", nash.w_u), ("discriminator", nash.w_v)):
+        found = [rows(log_names.nash_weight(player, i))[0][1] for i in range(3)]
+        assert found == pytest.approx(weights.tolist(), abs=1e-6)
+
+
 def test_the_training_is_the_same_with_and_without_it(fit, digits_model, digits):
     ends = []
     for callbacks in ([], [PayoffMonitor(every_n_steps=1, num_samples=600)]):
@@ -84,6 +95,17 @@ def test_losses_of_ones_own_have_no_payoff(fit, tmp_path):
     model = OwnLosses(lambda: GAN(nn.Linear(2, 2), nn.Linear(2, 1), latent_dim=2), 2)
     fit(model, torch.randn(32, 2), callbacks=[PayoffMonitor(tmp_path / "p")])
     assert not (tmp_path / "p").exists()
+
+
+class WithATerm(MixGANModule):
+    def discriminator_losses(self, batch):
+        return super().discriminator_losses(batch) + 1
+
+
+def test_losses_that_add_to_the_packages_have_its_payoff(fit, tmp_path):
+    model = WithATerm(lambda: GAN(nn.Linear(2, 2), nn.Linear(2, 1), latent_dim=2), 2)
+    fit(model, torch.randn(32, 2), callbacks=[PayoffMonitor(tmp_path / "p")])
+    assert (tmp_path / "p" / "epoch_0001.csv").exists()
 
 
 def test_a_score_may_ask_autograd_for_gradients(fit, tmp_path):

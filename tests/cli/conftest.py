@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import Ran, run_command
 
-from mixgan_lightning.cli import dashboard, evaluate, reproduce, sample, train
+from mixgan_lightning.cli import dashboard, evaluate, export, reproduce, sample, train
 
 TINY = ("trainer.max_epochs=1", "+trainer.limit_train_batches=2", "hydra.run.dir=run", "trainer.accelerator=cpu")
 
@@ -33,6 +33,11 @@ def mixgan_sample(tmp_path):
 @pytest.fixture
 def mixgan_evaluate(tmp_path):
     return lambda *arguments: run_command(evaluate.main, "mixgan-evaluate", arguments, tmp_path)
+
+
+@pytest.fixture
+def mixgan_export(tmp_path):
+    return lambda *arguments: run_command(export.main, "mixgan-export", arguments, tmp_path)
 
 
 @pytest.fixture

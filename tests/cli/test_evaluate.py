@@ -1,6 +1,7 @@
 import importlib
 import json
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,19 +9,22 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
-from mixgan_lightning import MixGANModule, log_names, mix
+from mixgan_lightning import MixGANModule, log_names, mix, pictures
 from mixgan_lightning.callbacks import InceptionScoreCallback, ModeCoverageCallback
 from mixgan_lightning.data import DigitsDataModule, GaussiansRing
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import (
+    BirthdayMeasure,
     FrechetMeasure,
     KernelMeasure,
     NearestTrainingImageMeasure,
     NeuralNetDivergenceMeasure,
     PrecisionRecallMeasure,
+    real_batch,
 )
 from mixgan_lightning.features import DigitsClassifier, checksum
 from mixgan_lightning.metrics import InceptionScore
+from mixgan_lightning.theory import birthday_support, duality_gap, near_duplicate_distance
 
 COLUMNS = [
     log_names.INCEPTION_SCORE_MEAN,
@@ -30,6 +34,8 @@ COLUMNS = [
     log_names.PRECISION,
     log_names.RECALL,
     log_names.NEURAL_NET_DIVERGENCE,
+    log_names.SUPPORT,
+    log_names.SUPPORT_AT_LEAST,
 ]
 AVERAGED = ("mixture.size=2", "callbacks=ema", "callbacks.ema.decay=0.5")
 
@@ -76,7 +82,7 @@ def prepared(callback, model, data):
 def quality(model, num_samples=None, seed=0):
     """What is measured of digits, prepared for this model."""
     also = [FrechetMeasure(), NearestTrainingImageMeasure(), KernelMeasure(), PrecisionRecallMeasure()]
-    also.append(NeuralNetDivergenceMeasure(steps=STEPS))
+    also += [NeuralNetDivergenceMeasure(steps=STEPS), BirthdayMeasure()]
     callback = InceptionScoreCallback(DigitsClassifier.pretrained(), num_samples, also=also, seed=seed)
     return prepared(callback, model, DigitsDataModule())
 
@@ -108,7 +114,7 @@ def test_how_it_was_measured_is_kept(digits, mixgan_evaluate, found):
     assert outcome["features"] == "DigitsClassifier"
     assert outcome["features_sha256"] == checksum(DigitsClassifier.pretrained())
     splits = {name: outcome["real_splits"][name] for name in COLUMNS}
-    assert list(splits.values()) == ["held_out", "train", "held_out", "train", "train", "train", "train"]
+    assert list(splits.values()) == ["held_out", "train", "held_out", *["train"] * 6]
 
 
 def test_the_mixtures_values_are_those_of_the_run(run_of, mixgan_evaluate, found):
@@ -121,7 +127,8 @@ def test_the_mixtures_values_are_those_of_the_run(run_of, mixgan_evaluate, found
 
 def test_the_table_is_shown_and_written_as_markdown(digits, mixgan_evaluate, tmp_path):
     ran = mixgan_evaluate(f"ckpt_path={digits}")
-    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.md", "evaluation.json"}  # Hydra leaves nothing
+    left = {"evaluation.md", "evaluation.json", "evaluation_closest_pairs.png"}
+    assert {path.name for path in tmp_path.iterdir()} == left  # Hydra leaves nothing
     assert "written to evaluation.md and evaluation.json\n" in ran.out
     table, conditions, _ = (tmp_path / "evaluation.md").read_text().split("\n\n")
     head, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
@@ -135,6 +142,21 @@ def test_the_table_is_shown_and_written_as_markdown(digits, mixgan_evaluate, tmp
         assert line.removeprefix("- ") in " ".join(ran.out.split())  # the terminal's lines are wrapped
     wide = [line for line in ran.out.splitlines() if str(digits) not in line]
     assert max(map(len, wide)) <= 80
+
+
+def test_the_duality_gap_is_measured_where_it_is_asked_for(digits, mixgan_evaluate, found):
+    assert found(mixgan_evaluate(f"ckpt_path={digits}"))["duality_gap"] is None
+    asked = ("duality_gap.steps=3", "duality_gap.num_samples=100", "seed=4")
+    ran = mixgan_evaluate(f"ckpt_path={digits}", *asked)
+    assert "duality gap: " in ran.out
+    data = DigitsDataModule()
+    data.setup()
+    model = MixGANModule.load_from_checkpoint(digits)
+    held_out = real_batch(data, "held_out", model.gan.images, 100)
+    expected = duality_gap(model, held_out, steps=3, seed=4)
+    outcome = found(ran)["duality_gap"]
+    assert outcome == {"gap": expected.gap, **asdict(expected)}
+    assert (outcome["train_samples"], outcome["held_out_samples"]) == (50, 50)
 
 
 def test_number_and_seed_of_the_samples_may_be_chosen(digits, mixgan_evaluate, found):
@@ -176,6 +198,7 @@ def test_points_are_measured_by_their_modes(ring, mixgan_evaluate, found):
     model = MixGANModule.load_from_checkpoint(ring)
     callback = ModeCoverageCallback()
     callback.scoring.add(NeuralNetDivergenceMeasure(steps=STEPS))
+    callback.scoring.add(BirthdayMeasure())
     prepared(callback, model, GaussiansRing(radius=2.0, sd=0.02))
     assert outcome["rows"]["mixture"] == close(callback.measure(model))
     assert outcome["rows"]["component 1"] == close(callback.measure(model, component=1))
@@ -194,7 +217,7 @@ def test_a_conditional_checkpoint_is_scored_with_labels_as_often_as_seen(run_of,
 
 def test_measures_can_be_left_out(digits, mixgan_evaluate, found):
     left_out = ("callbacks.quality.also.frechet=null", "also.kernel=null", "also.precision_recall=null")
-    left_out += ("also.divergence=null",)
+    left_out += ("also.divergence=null", "also.birthday=null")
     outcome = found(mixgan_evaluate(f"ckpt_path={digits}", "n=20", *left_out))
     assert {name for name in COLUMNS if name in outcome["rows"]["mixture"]} == {COLUMNS[0], COLUMNS[2]}
 
@@ -213,6 +236,29 @@ def test_the_same_command_gives_the_same_values(digits, mixgan_evaluate, found):
     first = found(mixgan_evaluate(f"ckpt_path={digits}", "n=50"))
     torch.manual_seed(6)
     assert found(mixgan_evaluate(f"ckpt_path={digits}", "n=50")) == first
+
+
+# ---------------------------------------------------------------------------------------- the closest pairs
+
+
+def test_the_mixtures_closest_pairs_are_drawn_and_what_they_say_is_told(digits, mixgan_evaluate, tmp_path):
+    ran = mixgan_evaluate(f"ckpt_path={digits}", "n=100")
+    model = MixGANModule.load_from_checkpoint(digits)
+    samples = model.sample(100, seed=0)[0]
+    _, (held_out, _) = DigitsDataModule().load()
+    support = birthday_support(samples, near_duplicate_distance(held_out))
+    assert f"birthday test: {support}\nclosest pairs of the mixture: evaluation_closest_pairs.png\n" in ran.out
+    title = f"{support}\nclosest pairs, alike up to a distance of {support.threshold:.3g}"
+    names = [f"{distance:.3g}" for distance in support.distances.tolist()]
+    expected = pictures.pairs(samples[support.closest], names, title)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "evaluation_closest_pairs.png")), expected)
+
+
+def test_points_have_a_birthday_test_and_no_picture(ring, mixgan_evaluate, tmp_path):
+    ran = mixgan_evaluate(f"ckpt_path={ring}", "data=gaussians_ring", "n=100")
+    assert "birthday test: " in ran.out
+    assert "closest pairs" not in ran.out
+    assert not list(tmp_path.glob("*.png"))
 
 
 # ---------------------------------------------------------------------------------------- a folder of images
@@ -235,7 +281,8 @@ def test_a_folder_of_images_is_scored_beside_as_many_real_ones(images, mixgan_ev
     metric.update(images / 127.5 - 1)
     assert list(outcome["rows"]) == ["images", "real data"]
     assert outcome["rows"]["images"][COLUMNS[0]] == pytest.approx(float(metric.compute()[0]), rel=1e-6)
-    assert set(outcome["rows"]["images"]) == set(outcome["rows"]["real data"]) > set(COLUMNS)
+    of_images, of_real = ({*values} | {log_names.SUPPORT} for values in outcome["rows"].values())  # if a pair is alike
+    assert of_images == of_real > set(COLUMNS)
     assert (outcome["source"], outcome["num_samples"], outcome["component_weights"]) == ("images", 40, [])
     assert (outcome["seed"], outcome["weights"]) == (None, None)
     assert outcome["features_sha256"] == checksum(features)
@@ -261,7 +308,7 @@ def test_what_mixgan_sample_writes_scores_as_the_checkpoint_does(digits, mixgan_
 
 
 def test_images_of_another_size_than_the_data_are_scored_where_no_pixels_are_compared(images, mixgan_evaluate, found):
-    no_pixels = ("callbacks.quality.also.nearest=null", "also.divergence=null")
+    no_pixels = ("callbacks.quality.also.nearest=null", "also.divergence=null", "also.birthday=null")
     outcome = found(mixgan_evaluate("images=images", "data.image_size=16", *no_pixels))
     assert COLUMNS[1] in outcome["rows"]["images"]
 
@@ -371,4 +418,8 @@ def test_the_files_have_the_name_that_was_asked_for_and_that_is_told(digits, mix
     ran = mixgan_evaluate(f"ckpt_path={digits}", "n=20", "out=tables/lr_0.01")
     assert ran.code == 0
     assert "written to tables/lr_0.01.md and tables/lr_0.01.json" in ran.out
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == {"lr_0.01.md", "lr_0.01.json"}
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {
+        "lr_0.01.md",
+        "lr_0.01.json",
+        "lr_0.01_closest_pairs.png",
+    }

@@ -34,7 +34,7 @@ def test_help_lists_every_group_with_its_alternatives(train_help):
 
 
 def test_help_lists_what_can_be_measured(train_help, mixgan_evaluate):
-    for group in ("callbacks/quality", "callbacks/divergence"):
+    for group in ("callbacks/quality", "callbacks/divergence", "callbacks/equilibrium"):
         alternatives = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
         assert f"\n{group}: {alternatives}\n" in train_help
     assert "callbacks/quality=NAME (mixgan-train --help lists" in mixgan_evaluate("--help").out
@@ -53,7 +53,8 @@ def test_help_lists_every_option(train_help):
 
 
 @pytest.mark.parametrize(
-    "command", ["mixgan-train", "mixgan-sample", "mixgan-evaluate", "mixgan-reproduce", "mixgan-dashboard"]
+    "command",
+    ["mixgan-train", "mixgan-sample", "mixgan-evaluate", "mixgan-export", "mixgan-reproduce", "mixgan-dashboard"],
 )
 def test_help_fits_into_100_columns_and_shows_examples(command, request):
     ran = request.getfixturevalue(command.replace("-", "_"))("--help")
@@ -99,7 +100,7 @@ def shown_commands():
         blocks = re.findall(r"^```.*?$(.*?)^```", text, re.M | re.S) if path.suffix == ".md" else [text]
         for line in "\n".join(blocks).splitlines():
             found = re.match(
-                r"\s*(?:pip install \.\s*&& )?(mixgan-(?:train|sample|evaluate|reproduce|dashboard)) (.*)", line
+                r"\s*(?:pip install \.\s*&& )?(mixgan-(?:train|sample|evaluate|export|reproduce|dashboard)) (.*)", line
             )
             if found and "searchpath" not in line:
                 words = shlex.split(re.split(r"  +| #", found[2])[0].replace("…", "etc"))
@@ -119,6 +120,7 @@ def test_commands_are_shown_at_all():
         "train",
         "sample",
         "evaluate",
+        "export",
         "reproduce",
         "dashboard",
     }

@@ -11,11 +11,13 @@ from omegaconf import OmegaConf
 
 from mixgan_lightning.cli.explain import alternatives
 from mixgan_lightning.cli.reproduce import hydra_words
-from mixgan_lightning.reproduce import Reproduction
+from mixgan_lightning.reproduce import Computation, Reproduction
 
 TINY = ("trainer.max_epochs=1", "+trainer.limit_train_batches=2", "trainer.accelerator=cpu")
 CONF = Path(__file__).parents[2] / "conf"
 NAMES = sorted(alternatives("reproduction"))
+COMPUTED = ("post_theorem1", "theorem3.1", "theorem3.2")
+TRAINED = [name for name in NAMES if name not in COMPUTED]
 
 
 @pytest.fixture
@@ -85,6 +87,19 @@ def test_rows_of_one_experiment_differ_by_their_options(mixgan_reproduce, tmp_pa
     assert "ring/mix5,mixture.size=2, seed 1: " in ran.out
 
 
+def test_a_theorem_is_computed_and_written(mixgan_reproduce, tmp_path):
+    typed = ("theorem3.1", "seeds=[4,5]", "reproduction.sizes=[10,20]", "reproduction.measurement.dimension=9")
+    ran = mixgan_reproduce(*typed)
+    assert (ran.code, ran.err) == (0, "")
+    folder = tmp_path / "reproduced" / "theorem3.1"
+    page = (folder / "theorem3.1.md").read_text()
+    assert page in ran.out
+    assert re.search(r"\n\| 20 \| \d\.\d{3} ± \d\.\d{3} \| .* \| 0\.693 ± 0\.000 \| ", page)
+    assert "- mean ± sd over seeds 4, 5\n- two samples of N(0, I/d), d = 9; " in page
+    assert "- `mixgan-reproduce theorem3.1 'seeds=[4,5]' 'reproduction.sizes=[10,20]' reproduction.meas" in page
+    assert sorted(path.name for path in folder.iterdir()) == [f"theorem3.1.{kind}" for kind in ("csv", "md", "png")]
+
+
 @pytest.mark.usefixtures("fake_training")
 def test_what_cannot_be_run_is_a_cell_without_a_number_and_exit_status_1(mixgan_reproduce, one_line, tmp_path):
     ran = mixgan_reproduce("table1", "data=digits", "seeds=[1,2]")
@@ -128,6 +143,16 @@ def fake_training(tmp_path, monkeypatch):
         ("ring -- mixture", "cannot read 'mixture': expected key=value"),
         ("ring reproduction.columns.a=3", "there is no option 'reproduction.columns.a'"),
         ("ring +reproduction.colums=3", "unexpected keyword argument 'colums'"),
+        ("theorem3.1 data=digits", "theorem3.1 is computed, without trainings or data; leave out data=digits"),
+        (
+            "theorem3.2 jobs=2 fresh=true",
+            "theorem3.2 is computed, without trainings or data; leave out jobs=2, fresh=true",
+        ),
+        ("post_theorem1 -- trainer.max_epochs=1", "without trainings or data; leave out -- and what follows"),
+        ("theorem3.1 threads=0", "threads: expected a whole number of at least 1, got 0"),
+        ("theorem3.1 seeds=[1,1]", "seeds: expected a list of different whole numbers"),
+        ("theorem3.1 reproduction.sizes=[0]", "sizes: expected a whole number of at least 1, got 0"),
+        ("theorem3.1 reproduction.measurement.dimension=0", "dimension: expected a whole number of at least 1, got 0"),
     ],
 )
 def test_bad_input_ends_in_one_line_before_anything_runs(typed, message, mixgan_reproduce, one_line, tmp_path):
@@ -135,7 +160,14 @@ def test_bad_input_ends_in_one_line_before_anything_runs(typed, message, mixgan_
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COMPUTED)
+def test_a_theorem_is_computed_without_trainings(name, reproduction):
+    found = reproduction(name)
+    assert isinstance(found, Computation)
+    assert (found.entries, found.seeds) == ([], (1, 2, 3))
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_every_reproduction_is_built_of_experiments_that_exist(name, reproduction):
     found = reproduction(name)
     assert isinstance(found, Reproduction)

@@ -75,7 +75,9 @@ def test_patterns_match_every_component_and_nothing_else(i, sent, known):
     patterns = [curve["metricRegex"] for curve in configs(sent, "Run History Line Plot") if "metricRegex" in curve]
     keys = {key.replace("{i}", str(i)) for key in known if "{i}" in key}
     matched = [key for key in keys for found in patterns if re.search(found, key)]
-    assert len(matched) == len(set(matched)) == len(patterns) == 12  # ten measures, two players
+    measures = [name for name in log_names.TITLES if not name.endswith("/std")]
+    of_players = 2 * 2  # weights, and those in the matrix's equilibrium
+    assert len(matched) == len(set(matched)) == len(patterns) == len(measures) + of_players
     assert not [key for key in known if "{i}" not in key for found in patterns if re.search(found, key)]
 
 

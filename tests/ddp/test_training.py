@@ -123,6 +123,22 @@ def test_a_scheduler_that_follows_a_loss_keeps_one_learning_rate(ranks, alone):
         assert_equal(found["plateau"]["state"], ranks[0]["plateau"]["state"])
 
 
+def test_weights_that_solve_the_payoff_matrix_are_the_same_for_all_processes(ranks):
+    names = ("generators.log_probabilities", "discriminators.log_probabilities")
+    first = ranks[0]["solved"]["state"]
+    assert any(first[name].any() for name in names)
+    for found in ranks[1:]:
+        assert all(torch.equal(found["solved"]["state"][name], first[name]) for name in names)
+
+
+def test_the_duality_gap_is_one_for_all_processes(ranks):
+    first = ranks[0]["solved"]["gap"]
+    assert (first["steps"], first["train_samples"], first["held_out_samples"]) == (3, 30, 30)
+    for found in ranks:
+        assert found["solved"]["gap"] == first
+        assert found["solved"]["metric"] == pytest.approx(first["best_discriminator"] - first["best_generator"])
+
+
 def test_model_checkpoint_keeps_the_best_score(ranks):
     for found in ranks:
         scores, (name, score) = found["watched"]["scores"], found["watched"]["best"]

@@ -4,7 +4,7 @@
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -19,12 +19,20 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
 
 from mixgan_lightning import GAN, log_names, mix
-from mixgan_lightning.callbacks import EMA, InceptionScoreCallback, LastCheckpoint, MixtureMonitor, SampleGrid
+from mixgan_lightning.callbacks import (
+    EMA,
+    DualityGap,
+    InceptionScoreCallback,
+    LastCheckpoint,
+    MixtureMonitor,
+    SampleGrid,
+)
 from mixgan_lightning.data import GaussiansRing
 from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.evaluation import FrechetMeasure, NearestTrainingImageMeasure
 from mixgan_lightning.penalties import R1
 from mixgan_lightning.processes import own_share, part_random_streams
+from mixgan_lightning.weighting import Nash
 
 STEPS, GLOBAL_BATCH = 5, 24  # for 1, 2 and 3 processes: 12 a generator and 4 a generator and process
 UNUSED = {"find_unused_parameters": True}
@@ -201,9 +209,9 @@ def points_gan():
     return GAN(generator, discriminator, latent_dim=3)
 
 
-def fitted(folder, callbacks=(), ckpt_path=None, seed=1, **more):
+def fitted(folder, callbacks=(), ckpt_path=None, seed=1, mixture=None, **more):
     pl.seed_everything(seed, verbose=False)
-    model = mix(points_gan, size=2, log_probability_lr=0.1)
+    model = mix(points_gan, size=2, **mixture or {"log_probability_lr": 0.1})
     data = GaussiansRing(batch_size=32, num_samples=1_000)
     trainer = trainer_of(folder, callbacks, **{"max_epochs": 2, "limit_train_batches": 3} | more)
     trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
@@ -235,6 +243,17 @@ def trained_watched(folder):
         "scores": scores.found,
         "best": (Path(best.best_model_path).name, float(best.best_model_score)),
         "best loaded": quality.measure(loaded(best.best_model_path)),
+    }
+
+
+def trained_with_solved_weights(folder):
+    """By the payoff matrix before every second batch, and the duality gap of both players at the end."""
+    gap = DualityGap(steps=3, num_samples=60, every_n_epochs=2)
+    trainer, model = fitted(folder, [gap], mixture={"weighting": Nash(every=2, num_samples=64)})
+    return {
+        "state": state_of(model),
+        "gap": asdict(gap.latest),
+        "metric": float(trainer.callback_metrics[log_names.DUALITY_GAP]),
     }
 
 
@@ -374,6 +393,7 @@ CHECKS = {
     "random streams": lambda folder, other: random_streams(folder),
     "plain": lambda folder, other: trained_plainly(folder),
     "watched": lambda folder, other: trained_watched(folder),
+    "solved": lambda folder, other: trained_with_solved_weights(folder),
     "ema": lambda folder, other: trained_with_ema(folder),
     "labels": lambda folder, other: trained_with_labels(folder),
     "averaged labels": lambda folder, other: trained_with_labels(folder, [EMA()]),

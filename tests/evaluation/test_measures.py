@@ -8,6 +8,7 @@ from mixgan_lightning import log_names
 from mixgan_lightning.data import digits_split
 from mixgan_lightning.errors import DataError
 from mixgan_lightning.evaluation import (
+    BirthdayMeasure,
     ClassCoverageMeasure,
     FrechetMeasure,
     InceptionScoreMeasure,
@@ -177,6 +178,7 @@ MEASURES = {
     "precision and recall": PrecisionRecallMeasure,
     "nearest training image": NearestTrainingImageMeasure,
     "neural-net divergence": lambda: NeuralNetDivergenceMeasure(steps=20),
+    "birthday": lambda: BirthdayMeasure(quantile=0.5),
 }
 
 
@@ -224,6 +226,7 @@ def test_what_the_other_measures_look_at():
 def test_the_fewest_samples_that_can_be_measured(classifier, train, held_out):
     """With as many there are finite values."""
     fewest = {"inception score": 4, "frechet": 2, "kernel": 2, "precision and recall": 4, "neural-net divergence": 2}
+    fewest |= {"birthday": 9}
     for name, least in fewest.items():
         measure = observe(MEASURES[name](), held_out, classifier)
         assert measure.least == least

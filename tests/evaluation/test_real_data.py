@@ -18,7 +18,7 @@ from torch.utils.data import (
 
 from mixgan_lightning.data import DigitsDataModule
 from mixgan_lightning.errors import DataError
-from mixgan_lightning.evaluation import RealSamples
+from mixgan_lightning.evaluation import RealSamples, real_batch
 from mixgan_lightning.evaluation.real_data import evenly
 from mixgan_lightning.gan import images_of
 
@@ -276,3 +276,29 @@ def test_augmentation_leaves_the_streams_of_numpy_and_random_alone():
     before = str(np.random.get_state()), random.getstate()  # noqa: NPY002
     assert len(list(samples_of(DataLoader(Augmented(), 3)).batches())) == 4
     assert (str(np.random.get_state()), random.getstate()) == before  # noqa: NPY002
+
+
+# ---------------------------------------------------------------------------------------- as one batch
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("indexed", [0, 2, 5, 7]), ("streamed", [0, 1, 2, 3])])
+def test_a_part_of_them_is_one_batch_evenly_spaced_or_of_a_stream_the_first(kind, expected):
+    class Data(pl.LightningDataModule):
+        def val_dataloader(self):
+            return batches_of_3(kind)
+
+    state = torch.get_rng_state()
+    assert real_batch(Data(), "held_out", images_of, 4).flatten().tolist() == expected
+    assert len(real_batch(Data(), "held_out", images_of, 99)) == N
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_batch_has_its_labels_and_there_must_be_data():
+    class Data(pl.LightningDataModule):
+        def train_dataloader(self):
+            return DataLoader(TensorDataset(torch.arange(10.0)[:, None], torch.arange(10) % 3), 4, shuffle=True)
+
+    points, labels = real_batch(Data(), "train", images_of, 5)
+    assert (points.flatten().tolist(), labels.tolist()) == ([0, 2, 4, 6, 8], [0, 2, 1, 0, 2])
+    with pytest.raises(DataError, match="LightningDataModule that has val_dataloader"):
+        real_batch(Data(), "held_out", images_of, 5)

@@ -15,7 +15,7 @@ def test_the_newest_matrix_with_its_numbers_and_value(make_run):
     (found,) = drawn(make_run(size=2), [[1.0, -2.0], [0.5, 3.0]])
     assert found.title == "payoff matrix after epoch 20"
     assert all(f">{text}</text>" in found.svg for text in ("1.00", "−2.00", "0.50", "3.00", "G1", "D1"))
-    assert found.note.startswith("wᵤᵀ F wᵥ = 0.625;")
+    assert found.note.startswith("wᵤᵀ F wᵥ = 0.625, in equilibrium 0.727;")  # (1·3 + 2·½) / (1 + 3 + 2 − ½)
 
 
 def test_more_generators_than_discriminators(make_run):

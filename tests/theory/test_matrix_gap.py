@@ -42,3 +42,20 @@ def test_a_payoff_that_is_not_finite_is_refused(bad):
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ConfigurationError, match=r"expected \(2, 3\) for these weights, got \(3, 3\)"):
         matrix_gap(ROCK_PAPER_SCISSORS, torch.ones(2) / 2, torch.ones(3) / 3)
+
+
+def test_one_network_each_has_no_other_to_turn_to():
+    assert float(matrix_gap(torch.tensor([[-1.3]]), torch.ones(1), torch.ones(1))) == 0
+
+
+@pytest.mark.parametrize("w_v", [[1.0, 0.0, 0.0], [0.2, 0.3, 0.5]])
+def test_half_of_it_is_the_epsilon_of_definition_3(w_v):
+    """Some V is within ε of both best responses for ε = gap / 2, and for no smaller one."""
+    w_u, w_v = torch.tensor([0.6, 0.4, 0.0]).double(), torch.tensor(w_v).double()
+    best_v, best_u = (w_u @ ROCK_PAPER_SCISSORS).max(), (ROCK_PAPER_SCISSORS @ w_v).min()
+    epsilon = matrix_gap(ROCK_PAPER_SCISSORS, w_u, w_v) / 2
+    values = torch.linspace(-2, 2, 4001).double()
+    is_equilibrium = [
+        bool(((best_v <= values + e) & (best_u >= values - e)).any()) for e in (epsilon + 1e-3, epsilon - 1e-3)
+    ]
+    assert is_equilibrium == [True, False]

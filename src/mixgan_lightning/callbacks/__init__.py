@@ -1,6 +1,7 @@
 """Lightning callbacks, one a file."""
 
 from mixgan_lightning.callbacks.dead_components import DeadComponents
+from mixgan_lightning.callbacks.duality_gap import DualityGap
 from mixgan_lightning.callbacks.ema import EMA
 from mixgan_lightning.callbacks.inception_score import InceptionScoreCallback
 from mixgan_lightning.callbacks.last_checkpoint import LastCheckpoint
@@ -20,6 +21,7 @@ from mixgan_lightning.callbacks.stopwatch import Stopwatch
 __all__ = [
     "EMA",
     "DeadComponents",
+    "DualityGap",
     "InceptionScoreCallback",
     "LastCheckpoint",
     "MixtureMonitor",

@@ -13,18 +13,17 @@ from torch import Tensor
 from mixgan_lightning import log_names, pictures
 from mixgan_lightning.callbacks.media import Shown, Table, log_media, log_values
 from mixgan_lightning.callbacks.occasion import Occasion
-from mixgan_lightning.evaluation import TrainingBatches
+from mixgan_lightning.fixed_batches import FixedBatches
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.module import MixGANModule
-from mixgan_lightning.options import check_count, check_seed
-from mixgan_lightning.payoff import payoff_matrix
-from mixgan_lightning.processes import Share
-from mixgan_lightning.sampling import chunk_seed, own_stream
-from mixgan_lightning.theory import matrix_gap
+from mixgan_lightning.theory import matrix_gap, nash_weights
 
 
 class PayoffMonitor(pl.Callback):
-    """Logs F as a picture and a table, and its gap, max_j (w_uᵀF)_j − min_i (F w_v)_i, over ``images_seen``.
+    """Logs F as a picture and a table, its gap, and its equilibrium beside the learnt weights, over ``images_seen``.
+
+    The gap is max_j (w_uᵀF)_j − min_i (F w_v)_i (`theory.matrix_gap`), half of it the ε of the matrix game; the
+    equilibrium is what its weights would be, and its value, were this matrix the whole game (`theory.nash_weights`).
 
     On batches of the training data that are always the same (of a stream, the first that this training sees), and on
     fakes from fixed latents: on a minibatch the maximum of noise would make the gap too large. Training is the same
@@ -49,27 +48,19 @@ class PayoffMonitor(pl.Callback):
     ) -> None:
         self.dirpath = None if dirpath is None else Path(dirpath)
         self.occasion = Occasion(every_n_epochs, every_n_steps)
-        self.num_samples, self.seed = check_count("num_samples", num_samples), check_seed(seed)
-        self._batches: list[Any] = []
-        self._left = 0
+        self.fixed = FixedBatches(num_samples, seed)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Read what will be measured on; of a stream it will be what comes first."""
-        self._batches, self._left = [], 0
-        if not isinstance(pl_module, MixGANModule) or not isinstance(pl_module.gan, GAN):
-            return
-        with own_stream(pl_module.device, self.seed):
-            found = TrainingBatches(trainer).some(self.num_samples, Share(trainer.global_rank, trainer.world_size))
-            self._batches = [_transferred(batch, trainer) for batch in found or []]
-        self._left = self.num_samples if found is None else 0
+        """Read what will be measured on."""
+        if isinstance(pl_module, MixGANModule) and isinstance(pl_module.gan, GAN):
+            self.fixed.read(pl_module)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Of a stream: keep the first batches."""
-        if self._left > 0 and isinstance(pl_module, MixGANModule):
-            self._batches.append(batch)
-            self._left -= len(pl_module.gan.images(batch)) * trainer.world_size
+        if isinstance(pl_module, MixGANModule):
+            self.fixed.see(pl_module, batch)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -84,14 +75,11 @@ class PayoffMonitor(pl.Callback):
             self._measure(trainer, pl_module)
 
     def _measure(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if not self._batches or not isinstance(module, MixGANModule) or not isinstance(module.gan, GAN):
+        if not self.fixed.batches or not isinstance(module, MixGANModule):
             return
         if module.pairs.scores is None:  # losses of one's own, which play by other rules
             return
-        rank = trainer.global_rank
-        seed = self.seed if rank == 0 else chunk_seed(self.seed, rank)  # every process draws latents of its own
-        matrix = payoff_matrix(module.gan, module.generators, module.discriminators, self._batches, seed)
-        matrix = trainer.strategy.reduce(matrix, reduce_op="mean")
+        matrix = self.fixed.payoff(module, trainer)
         if trainer.is_global_zero:
             self._show(trainer, module, matrix.cpu())
 
@@ -100,7 +88,7 @@ class PayoffMonitor(pl.Callback):
         if not matrix.isfinite().all():
             rank_zero_warn("the payoff is NaN or infinite: the training has diverged")
             return
-        log_values(trainer, module, {log_names.PAYOFF_GAP: float(matrix_gap(matrix, w_u, w_v))})
+        log_values(trainer, module, _equilibrium(matrix, w_u, w_v))
         rows = [[f"generator {i}", *row] for i, row in enumerate(matrix.tolist())]
         columns = ["", *(f"discriminator {j}" for j in range(matrix.shape[1]))]
         heatmap = Shown(pictures.heatmap(matrix, w_u, w_v), "F: generators down, discriminators across")
@@ -117,8 +105,10 @@ class PayoffMonitor(pl.Callback):
             np.savetxt(path, matrix.numpy(), "%.6g", ",")
 
 
-def _transferred(batch: Any, trainer: pl.Trainer) -> Any:
-    """As a training step gets it."""
-    batch = trainer.precision_plugin.convert_input(batch)
-    batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=0)
-    return trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+def _equilibrium(matrix: Tensor, w_u: Tensor, w_v: Tensor) -> dict[str, float]:
+    """How far the weights are from the matrix's equilibrium, and what that is, under log names."""
+    nash = nash_weights(matrix)
+    found = {log_names.PAYOFF_GAP: float(matrix_gap(matrix, w_u, w_v)), log_names.PAYOFF_NASH_VALUE: nash.value}
+    for player, weights in (("generator", nash.w_u), ("discriminator", nash.w_v)):
+        found |= {log_names.nash_weight(player, i): w for i, w in enumerate(weights.tolist())}
+    return found

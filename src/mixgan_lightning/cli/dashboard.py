@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 from mixgan_lightning.cli import command
 from mixgan_lightning.dashboard import Section
 from mixgan_lightning.dashboard import dashboard as sections_of
-from mixgan_lightning.dashboard.workspace import MissingLibraryError, as_json, save, workspace
-from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.dashboard.workspace import as_json, save, workspace
+from mixgan_lightning.errors import ConfigurationError, MissingLibraryError
 from mixgan_lightning.log_names import IMAGES_SEEN
 from mixgan_lightning.options import check_count
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,18 @@ from torch import Tensor
 from mixgan_lightning import MixGANModule, checkpoint
 from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.cli import command
+from mixgan_lightning.cli.closest_pairs import draw_closest_pairs
 from mixgan_lightning.cli.data import datamodule_of
 from mixgan_lightning.cli.device import device_of
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.evaluation import DrawnSamples, FolderSamples, RealSamples, Samples, Scoring
+from mixgan_lightning.evaluation import DrawnSamples, FolderSamples, RealSamples, Samples, Scoring, real_batch
 from mixgan_lightning.evaluation.bar import bar
 from mixgan_lightning.evaluation.outcome import REAL, Outcome
 from mixgan_lightning.features import checksum
 from mixgan_lightning.gan import images_of
 from mixgan_lightning.gan_factory import plain
 from mixgan_lightning.options import check_count
+from mixgan_lightning.theory import duality_gap
 
 PACKAGES = ("mixgan_lightning", "torch", "torchmetrics", "torch-fidelity")
 
@@ -68,12 +71,23 @@ def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
     samples |= {f"component {i}": DrawnSamples(model.sampler, n, seed, component=i) for i in range(len(w))}
     return Outcome(
         source=str(config.ckpt_path),
-        rows=_rows(quality.scoring, samples),
+        rows=_rows(quality.scoring, samples, config.out),
         component_weights=w,
         seed=seed,
         weights=weights,
+        duality_gap=_duality_gap(config, model, datamodule),
         **_conditions(quality.scoring, config),
     )
+
+
+def _duality_gap(config: DictConfig, model: MixGANModule, datamodule: pl.LightningDataModule) -> dict[str, Any] | None:
+    """Of the game as the checkpoint holds it, on held-out data; None where it was not asked for."""
+    options = plain(config.duality_gap)
+    if options["steps"] is None:
+        return None
+    data = real_batch(datamodule, "held_out", model.gan.images, check_count("num_samples", options.pop("num_samples")))
+    found = duality_gap(model, data, seed=config.seed, **options)
+    return {"gap": found.gap, **asdict(found)}
 
 
 def _of_folder(config: DictConfig, device: torch.device) -> Outcome:
@@ -84,7 +98,7 @@ def _of_folder(config: DictConfig, device: torch.device) -> Outcome:
     quality.scoring.check(folder)
     return Outcome(
         source=str(config.images),
-        rows=_rows(quality.scoring, {"images": folder}),
+        rows=_rows(quality.scoring, {"images": folder}, config.out),
         component_weights=[],
         seed=None,
         weights=None,
@@ -129,12 +143,14 @@ def _sample_shape(datamodule: pl.LightningDataModule, images: Callable[[Any], Te
     return tuple(batch.shape[1:])
 
 
-def _rows(scoring: Scoring, samples: dict[str, Samples]) -> dict[str, dict[str, float]]:
-    """Every set of samples, and real data."""
+def _rows(scoring: Scoring, samples: dict[str, Samples], out: str) -> dict[str, dict[str, float]]:
+    """Every set of samples, and real data; of the first set, a picture of its closest pairs."""
     rows = {}
     for name, of_row in samples.items():
         with bar(name, len(of_row)) as progress:
             rows[name] = scoring.score(of_row, progress)
+        if len(rows) == 1:
+            draw_closest_pairs(scoring, name, of_row, Path(f"{out}_closest_pairs.png"))
     return rows | ({REAL: scoring.real} if scoring.real else {})
 
 

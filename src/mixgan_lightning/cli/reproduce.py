@@ -1,4 +1,4 @@
-"""mixgan-reproduce: a table or figure, from its trainings to the page."""
+"""mixgan-reproduce: a table or figure, from its trainings or computations to the page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.utils import instantiate
@@ -18,7 +19,7 @@ from mixgan_lightning.cli.explain import alternatives, explain
 from mixgan_lightning.errors import ConfigurationError, MixGANError
 from mixgan_lightning.gan_factory import plain
 from mixgan_lightning.options import check_seed
-from mixgan_lightning.reproduce import Entry, Reproduction, Run, Runner
+from mixgan_lightning.reproduce import Computation, Entry, Reproduction, Run, Runner
 from mixgan_lightning.reproduce.runs import Ran, quoted
 
 
@@ -45,7 +46,7 @@ def hydra_words(typed: Sequence[str]) -> list[str]:
 
 
 def reproduce(config: DictConfig) -> None:
-    """Train what is missing, collect, write, show."""
+    """Train what is missing, or compute; collect, write, show."""
     name = HydraConfig.get().runtime.choices.get("reproduction")
     if name is None:
         available = ", ".join(sorted(alternatives("reproduction")))
@@ -53,6 +54,9 @@ def reproduce(config: DictConfig) -> None:
     seeds, overrides = _seeds(config.seeds), _overrides(config.overrides)
     runner = Runner(config.jobs, config.threads, config.fresh)
     papers: Reproduction = instantiate(config.reproduction, _convert_="all")
+    if isinstance(papers, Computation):
+        _check_untrained(name, config)
+        torch.set_num_threads(config.threads)
     data = None if config.dataset == papers.data else config.dataset
     reproduction = papers.on(data, alternatives("experiment"))
     stem = f"{name}_{data}" if data else name
@@ -90,6 +94,18 @@ def _overrides(given: Any) -> list[str]:
             f"got {overrides!r}"
         )
     return overrides
+
+
+def _check_untrained(name: str, config: DictConfig) -> None:
+    """That no option is given that only trainings have."""
+    given = {
+        f"data={config.dataset}": config.dataset is not None,
+        f"jobs={config.jobs}": config.jobs != 1,
+        f"fresh={config.fresh}".lower(): config.fresh,
+        "-- and what follows": bool(config.overrides),
+    }
+    if meaningless := [words for words, said in given.items() if said]:
+        raise ConfigurationError(f"{name} is computed, without trainings or data; leave out {', '.join(meaningless)}")
 
 
 def _check(runs: Sequence[Run]) -> None:

@@ -56,8 +56,15 @@ def _samples(size: int) -> Section:
 
 def _mixture() -> Section:
     weights = [Lines(f"weights of the {player}s", (each(partial(log_names.weight, player)),)) for player in PLAYERS]
+    solved = [
+        Lines(
+            f"weights of the {player}s in the equilibrium of the payoff matrix",
+            (each(partial(log_names.nash_weight, player)),),
+        )
+        for player in PLAYERS
+    ]
     in_use = Lines("components in use, exp of the entropy", tuple(map(log_names.effective, PLAYERS)))
-    return Section("Mixture", (*weights, in_use))
+    return Section("Mixture", (*weights, *solved, in_use))
 
 
 def _game() -> Section:
@@ -68,6 +75,9 @@ def _game() -> Section:
             Lines("mean scores", (log_names.REAL_SCORE, log_names.FAKE_SCORE)),
             Lines("value of the payoff", (log_names.PAYOFF_VALUE,)),
             Lines("gap of the payoff matrix", (log_names.PAYOFF_GAP,)),
+            Lines("value of the payoff matrix in its equilibrium", (log_names.PAYOFF_NASH_VALUE,)),
+            Lines("duality gap", (log_names.DUALITY_GAP,)),
+            Lines("payoff of the best responses", (log_names.BEST_DISCRIMINATOR, log_names.BEST_GENERATOR)),
             Pictures("payoff matrix", (log_names.PAYOFF_HEATMAP,)),
             Table("payoff matrix in numbers", (log_names.PAYOFF_MATRIX,)),
         ),

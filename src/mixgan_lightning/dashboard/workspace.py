@@ -23,14 +23,10 @@ from mixgan_lightning.dashboard.panels import (
     Section,
     Table,
 )
-from mixgan_lightning.errors import ConfigurationError, MixGANError
+from mixgan_lightning.errors import ConfigurationError, MissingLibraryError, MixGANError
 from mixgan_lightning.log_names import IMAGES_SEEN
 
 INSTALL = "pip install '.[dashboard]'"
-
-
-class MissingLibraryError(MixGANError, ImportError):
-    """wandb-workspaces is not installed."""
 
 
 def library() -> tuple[Any, Any]:

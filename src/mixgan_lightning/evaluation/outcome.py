@@ -38,6 +38,7 @@ class Outcome:
     data: dict[str, Any]  # config of the real data
     device: str  # on which samples were drawn and features computed
     versions: dict[str, str]  # of the packages that draw and measure
+    duality_gap: dict[str, Any] | None = None  # of the game, on how many steps and samples; None: not measured
 
     def save(self, stem: Path) -> None:
         """Write stem.md and stem.json."""
@@ -102,6 +103,8 @@ class Outcome:
         for split in dict.fromkeys(self.real_splits.values()):
             titles = [log_names.title(name) for name in self._names() if self.real_splits.get(name) == split]
             found.append(f"real row from {SPLIT_TITLES[split]}: {', '.join(titles)}")
+        if self.duality_gap is not None:
+            found.append(_game(**self.duality_gap))
         if log_names.NEAREST_TRAINING_IMAGE in self._names():
             found.append("nearest training image: smaller than the real data's means memorising")
         return found
@@ -112,6 +115,24 @@ class Outcome:
         data = [f"data: {_listed(self.data)}"] * bool(self.data)
         used = f"device: {self.device}; versions: {_listed(self.versions)}"
         return [f"source: {self.source}", *data, *features, used]
+
+
+def _game(
+    gap: float,
+    best_discriminator: float,
+    best_generator: float,
+    payoff: float,
+    steps: int,
+    train_samples: int,
+    held_out_samples: int,
+) -> str:
+    """The duality gap in a line."""
+    below = " (below 0: by chance, or by what the responses memorised)" if gap < 0 else ""
+    return (
+        f"duality gap: {gap:.3g}{below}, best discriminator {best_discriminator:.3g}, payoff {payoff:.3g}, best "
+        f"generator {best_generator:.3g}; responses of {steps:,} steps on {train_samples:,} held-out real samples, "
+        f"measured on {held_out_samples:,} others"
+    )
 
 
 def _width(column: tuple[str, ...]) -> int:

@@ -21,6 +21,7 @@ from torch.utils.data import (
 )
 
 from mixgan_lightning.errors import DataError
+from mixgan_lightning.payoff.trees import chained, rows_of
 from mixgan_lightning.processes import ALL, Share
 from mixgan_lightning.sampling import CHUNK, own_stream
 
@@ -92,6 +93,34 @@ class RealSamples:
             start += len(images)
             if start == self.limit:
                 return
+
+
+def real_batch(datamodule: Any, split: Split, images: Callable[[Any], Tensor], limit: int) -> Any:
+    """As many real samples as one batch, labels and all, as the datamodule's own batches are; fewer, where there are.
+
+    Args:
+        datamodule, split, images: see `RealSamples`.
+        limit: so many, evenly spaced; of a stream the first.
+
+    Raises:
+        DataError: where there are none.
+    """
+    parts, n = [], 0
+    with own_stream(torch.device("cpu"), 0):  # a DataLoader draws from torch's global stream
+        whole = RealSamples(datamodule, split, images=lambda batch: batch)
+        if whole.indices is not None:
+            whole.indices = evenly(whole.indices, limit)
+        for batch, _ in whole.batches():
+            parts.append(batch)
+            n += len(images(batch))
+            if n >= limit:
+                break
+    if not parts:
+        raise DataError(
+            f"the game is measured on real data ({split}): call trainer.fit(model, datamodule=...) with a "
+            f"LightningDataModule that has {LOADERS[split]}"
+        )
+    return rows_of(chained(parts), n, slice(limit))
 
 
 def evenly(items: Sequence[Any], limit: int | None) -> Sequence[Any]:

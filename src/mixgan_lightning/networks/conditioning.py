@@ -32,7 +32,7 @@ def one_hot(labels: Tensor | None, num_classes: int | None, like: Tensor) -> Ten
     if num_classes is None:
         if labels is not None:
             raise DataError("expected no labels for an unconditional network; build it with num_classes, or drop them")
-        return like.new_zeros(len(like), 0)
+        return like.new_zeros(like.shape[0], 0)  # len would fix the number of rows in an exported graph
     if labels is None:
         raise DataError(
             f"expected labels in [0, {num_classes}): this network is conditional, and none came; "

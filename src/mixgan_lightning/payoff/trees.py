@@ -20,9 +20,14 @@ def part(tree: Any, k: int) -> Any:
     return each(lambda leaf: leaf[k if len(leaf) > 1 else 0], tree)
 
 
+def rows_of(batch: Any, n: int, rows: Any) -> Any:
+    """Some of a batch's n samples, by a slice or their indices; what has no row a sample stays."""
+    return each(lambda leaf: leaf[rows] if leaf.ndim and len(leaf) == n else leaf, batch)
+
+
 def first_rows(batch: Any, n: int, few: int) -> Any:
-    """The first few of a batch's n samples; what has no row a sample stays."""
-    return each(lambda leaf: leaf[:few] if leaf.ndim and len(leaf) == n else leaf, batch)
+    """The first few of a batch's n samples."""
+    return rows_of(batch, n, slice(few))
 
 
 def stacked(trees: Sequence[Any]) -> Any:

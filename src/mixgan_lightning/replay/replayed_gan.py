@@ -102,6 +102,11 @@ class ReplayedGAN(nn.Module):
         """Whether it is known what a batch looks like: from the first step on."""
         return self.template is not None
 
+    @property
+    def takes_latents(self) -> bool:
+        """Whether samples are a function of latents that may be handed in: the generator is one network."""
+        return self._found_way().by_arguments
+
     def observe(self, batch: Any) -> None:
         """Look at a training batch: what it is like, and the labels that all processes see in theirs."""
         if self.template is None:

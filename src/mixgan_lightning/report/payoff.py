@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from markupsafe import Markup
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -19,6 +20,7 @@ from mixgan_lightning.report.numbers import short
 from mixgan_lightning.report.reading import read_text
 from mixgan_lightning.report.run import PLAYERS, RunFiles, epoch_of
 from mixgan_lightning.report.svg import Drawing, figure, inline
+from mixgan_lightning.theory import nash_weights
 
 MOST_WITH_NUMBERS = 10  # cells a side
 CELL, SIDES, LEAST, MOST = 0.42, 1.1, 2.6, 4.6  # inches: of a cell, of what stands around them, of the whole figure
@@ -35,8 +37,13 @@ def payoff_maps(run: RunFiles) -> list[Drawing]:
     title = f"payoff matrix after epoch {epoch_of(path)}"
     w_u, w_v = (_fitting(run.weights(player), n) for player, n in zip(PLAYERS, matrix.shape, strict=True))
     value = float(w_u @ matrix @ w_v)
-    note = "" if not math.isfinite(value) else f"wᵤᵀ F wᵥ = {short(value)}; bars: the weights"
+    note = "" if not math.isfinite(value) else f"wᵤᵀ F wᵥ = {short(value)}, {_solved(matrix)}; bars: the weights"
     return [Drawing(title, _draw(matrix, w_u, w_v, title), note=note)]
+
+
+def _solved(matrix: Matrix) -> str:
+    """What the game would be worth, were both players' weights an equilibrium of this matrix."""
+    return f"in equilibrium {short(nash_weights(torch.from_numpy(matrix)).value)}"
 
 
 def _read(path: Path) -> Matrix | None:

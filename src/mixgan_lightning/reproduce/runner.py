@@ -52,7 +52,7 @@ class Runner:
         left = [run for run in runs if run not in finished]
         if finished:
             print(f"{len(finished)} of {len(runs)} runs are finished and kept (fresh=true runs them again)", flush=True)
-        found = {run: Outcome(run) for run in finished} | self._train_all(left)
+        found = {run: Outcome(run) for run in finished} | (self._train_all(left) if left else {})
         return [found[run] for run in runs]
 
     def _train_all(self, runs: Sequence[Run]) -> dict[Run, Outcome]:

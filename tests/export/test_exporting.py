@@ -1,0 +1,256 @@
+import copy
+import json
+import subprocess
+import sys
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from mixgan_lightning import GAN, mix
+from mixgan_lightning.errors import ConfigurationError, GANError, MissingLibraryError
+from mixgan_lightning.export import FORMATS, check_path, export
+
+NAMES = ["mlp", "dcgan", "cdcgan", "conditional batchnorm"]
+WITHOUT_THE_PACKAGE = """
+import sys
+sys.modules["mixgan_lightning"] = None
+try:
+    import mixgan_lightning
+except ImportError:
+    pass
+else:
+    sys.exit("the package can be imported")
+import torch
+for path in sys.argv[1:]:
+    with torch.no_grad():
+        torch.save(torch.jit.load(path)(*torch.load(path + ".inputs")), path + ".outputs")
+"""
+
+
+def near(found, expected, tolerance):
+    assert found.shape == expected.shape
+    assert expected.std() > 0.05  # different samples, of which an error would show
+    assert (found - expected).abs().max() <= tolerance
+
+
+def test_torchscript_gives_the_models_images_in_a_python_without_the_package(mixtures, given, tmp_path):
+    expected = {}
+    for name, model in mixtures.items():
+        path = export(model, tmp_path / "new" / f"{name}.pt")
+        inputs, expected[path] = given(model, 100)
+        torch.save(inputs, f"{path}.inputs")
+    command = [sys.executable, "-I", "-W", "ignore", "-c", WITHOUT_THE_PACKAGE, *expected]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    for path, images in expected.items():
+        near(torch.load(f"{path}.outputs"), images, 1e-6)
+
+
+def test_torch_exports_program_gives_the_models_images(mixtures, given, tmp_path):
+    program = torch.export.load(export(mixtures["cdcgan"], tmp_path / "sampler.pt2", "pt2")).module()
+    for n in (1, 100):
+        inputs, expected = given(mixtures["cdcgan"], n)
+        assert (program(*inputs) - expected).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_gives_the_models_images(name, mixtures, given, tmp_path):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    path = export(mixtures[name], tmp_path / "sampler.onnx", "onnx")
+    session = runtime.InferenceSession(path)
+    names = [entry.name for entry in session.get_inputs()]
+    for n in (1, 100):
+        inputs, expected = given(mixtures[name], n, seed=n)
+        assert names == ["h0", "latents", "labels"][: len(inputs)]
+        (found,) = session.run(["images"], dict(zip(names, (x.numpy() for x in inputs), strict=True)))
+        if n > 1:
+            near(torch.from_numpy(found), expected, 1e-5)
+
+
+class Constant(nn.Module):
+    """Its number, whatever the latents."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = nn.Parameter(torch.tensor(float(number)))
+
+    def forward(self, latents):
+        return self.number.expand(latents.shape[0], 1) + 0 * latents[:, :1]
+
+
+@pytest.fixture
+def numbered():
+    """A mixture whose samples are the number of the component that made them."""
+    numbers = iter(range(3))
+    model = mix(lambda: GAN(Constant(next(numbers)), nn.Linear(1, 1), latent_dim=2), 3)
+    model.generators.log_probabilities.data = torch.tensor([0.6, 0.3, 0.1]).log()
+    return model
+
+
+def check_frequencies(samples, weights):
+    n = len(samples)
+    for i, w in enumerate(weights):
+        found = float((samples.flatten() == i).double().mean())
+        assert abs(found - w) < 4 * (w * (1 - w) / n) ** 0.5, (i, found)
+
+
+def test_components_are_as_frequent_as_their_weights(numbered, tmp_path):
+    path = export(numbered, tmp_path / "sampler.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sampler = torch.jit.load(path)
+    check_frequencies(sampler(torch.randn(100_000), torch.randn(100_000, 2)), [0.6, 0.3, 0.1])
+
+
+def test_components_are_as_frequent_as_their_weights_in_onnx(numbered, tmp_path):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(export(numbered, tmp_path / "sampler.onnx", "onnx"))
+    inputs = {"h0": torch.randn(100_000).numpy(), "latents": torch.randn(100_000, 2).numpy()}
+    check_frequencies(torch.from_numpy(session.run(None, inputs)[0]), [0.6, 0.3, 0.1])
+
+
+@pytest.mark.parametrize("name", ["dcgan", "cdcgan"])
+def test_safetensors_hold_every_generators_weights_and_w(name, mixtures, tmp_path):
+    library = pytest.importorskip("safetensors")
+    model = mixtures[name]
+    path = export(model, tmp_path / "weights.safetensors", "safetensors", about={"source": "run 7"})
+    with library.safe_open(path, "pt") as held:
+        tensors = {key: held.get_tensor(key) for key in held.keys()}  # noqa: SIM118  # it is no dict
+        description = json.loads(held.metadata()["mixgan.json"])
+    torch.testing.assert_close(tensors.pop("weights"), torch.tensor([0.6, 0.3, 0.1]))
+    for i, generator in enumerate(model.generators):
+        state = generator.state_dict()
+        assert {k.removeprefix(f"components.{i}.") for k in tensors if k.startswith(f"components.{i}.")} == set(state)
+        for key, tensor in state.items():
+            assert torch.equal(tensors.pop(f"components.{i}.{key}"), tensor)
+    assert not tensors
+    assert description == json.loads((tmp_path / "weights.safetensors.json").read_text("utf-8"))
+    assert description["source"] == "run 7"
+
+
+def test_the_description_says_what_goes_in_what_comes_out_and_what_it_is(mixtures, tmp_path):
+    export(mixtures["cdcgan"], tmp_path / "sampler.pt")
+    found = json.loads((tmp_path / "sampler.pt.json").read_text("utf-8"))
+    assert found["component_weights"] == pytest.approx([0.6, 0.3, 0.1])
+    assert found["thresholds"] == pytest.approx([0.2533, 1.2816], abs=1e-3)
+    assert [(entry["name"], entry["shape"], entry["dtype"]) for entry in found["inputs"]] == [
+        ("h0", ["N"], "float32"),
+        ("latents", ["N", 10], "float32"),
+        ("labels", ["N"], "int64"),
+    ]
+    assert found["inputs"][1]["law"] == "standard normal"
+    assert found["outputs"] == [{"name": "images", "shape": ["N", 1, 8, 8], "dtype": "float32"}]
+    assert (found["num_classes"], found["class_weights"]) == (3, pytest.approx([1 / 3] * 3))
+    assert found["generator"] == "DCGANGenerator"
+    assert "ConvTranspose2d(4, 1" in "\n".join(found["architecture"])
+
+
+def test_the_description_is_in_the_file_too(mixtures, tmp_path):
+    beside = {}
+    for kind in ("torchscript", "pt2"):
+        path = export(mixtures["mlp"], tmp_path / f"sampler{FORMATS[kind]}", kind)
+        beside[kind] = path.with_name(f"{path.name}.json").read_text("utf-8").strip()
+    held = {"mixgan.json": ""}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.load(tmp_path / "sampler.pt", _extra_files=held)
+    assert held["mixgan.json"].decode("utf-8") == beside["torchscript"]
+    held = {"mixgan.json": ""}
+    torch.export.load(tmp_path / "sampler.pt2", extra_files=held)
+    assert held["mixgan.json"] == beside["pt2"] == beside["torchscript"]
+
+
+def test_the_model_stays_as_it_is(mixtures, tmp_path):
+    model = copy.deepcopy(mixtures["dcgan"]).train()
+    before, stream = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    export(model, tmp_path / "sampler.pt")
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+    assert all(p.requires_grad for p in model.generators.parameters())
+    assert model.training
+    assert model.generators.training
+    assert torch.equal(torch.get_rng_state(), stream)
+
+
+def test_one_generator_can_be_exported(tmp_path):
+    model = mix(lambda: GAN(nn.Linear(4, 2), nn.Linear(2, 1), latent_dim=4), 1)
+    program = torch.export.load(export(model, tmp_path / "one.pt2", "pt2")).module()
+    latents = torch.randn(20, 4)
+    torch.testing.assert_close(program(torch.randn(20), latents), model.component(0)(latents))
+
+
+# ---------------------------------------------------------------------------------------- what cannot be
+
+
+class OwnLatents(GAN):
+    def latents(self, n, batch):
+        return torch.randn(n, 2), torch.rand(n, 2)
+
+    def generate(self, generator, latents, batch):
+        return generator(torch.cat(latents, 1))
+
+
+class Noisy(nn.Linear):
+    """Draws at random."""
+
+    def forward(self, latents):
+        return super().forward(latents) + torch.randn(len(latents), 2)
+
+
+class OfLength(nn.Linear):
+    """Its output depends on the number of rows as a Python number."""
+
+    def forward(self, latents):
+        return super().forward(latents) * float(len(latents))
+
+
+def points(network, kind=GAN):
+    return mix(lambda: kind(network(4, 2), nn.Linear(2, 1), latent_dim=4), 2)
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "pt2"])
+def test_latents_of_several_tensors_are_refused_but_for_the_weights(kind, tmp_path):
+    model = points(nn.Linear, OwnLatents)
+    with pytest.raises(
+        GANError, match=r"expected latents that are one tensor \(N, …\), this GAN's are \(2, 2\), \(2, 2\)"
+    ):
+        export(model, tmp_path / f"sampler{FORMATS[kind]}", kind)
+    assert not list(tmp_path.iterdir())
+    pytest.importorskip("safetensors")
+    export(model, tmp_path / "weights.safetensors", "safetensors")
+    assert "inputs" not in json.loads((tmp_path / "weights.safetensors.json").read_text())
+
+
+@pytest.mark.parametrize("network", [Noisy, OfLength])
+@pytest.mark.parametrize("kind", ["torchscript", "pt2"])
+def test_a_generator_whose_graph_would_be_another_is_refused_and_nothing_written(network, kind, tmp_path):
+    with pytest.raises(GANError, match="format=safetensors keeps the weights"):
+        export(points(network), tmp_path / f"sampler{FORMATS[kind]}", kind)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "package"), [("onnx", "onnx"), ("onnx", "onnxscript"), ("safetensors", "safetensors")]
+)
+def test_a_missing_library_is_named_with_the_way_to_get_it(kind, package, mixtures, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(
+        MissingLibraryError, match=rf"format={kind} needs the package {package}: pip install '.\[export\]'"
+    ):
+        export(mixtures["mlp"], tmp_path / f"sampler{FORMATS[kind]}", kind)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_file_has_the_formats_suffix():
+    assert [str(check_path(None, kind)) for kind in FORMATS] == [f"sampler{suffix}" for suffix in FORMATS.values()]
+    with pytest.raises(ConfigurationError, match=r"out=a.pt: expected a .onnx file for format=onnx"):
+        check_path("a.pt", "onnx")
+    with pytest.raises(
+        ConfigurationError, match="format: expected one of torchscript, pt2, onnx, safetensors, got 'tflite'"
+    ):
+        check_path("a.tflite", "tflite")
