@@ -124,9 +124,10 @@ def test_a_checkpoint_keeps_the_weights_and_how_they_are_found(fit, toy, tmp_pat
 
 
 def test_a_training_goes_on_with_the_weights_that_it_had_and_solves_again(fit, toy, tmp_path):
-    model, trainer = trained(fit, toy, weighting=Nash(every=4))
+    options = {"weighting": Nash(every=4, num_samples=32)}
+    model, trainer = trained(fit, toy, **options)
     trainer.save_checkpoint(tmp_path / "a.ckpt")
-    seen, resumed = Weights(), mix(toy(optimizer=ADAM), 3, num_discriminators=2, weighting=Nash(every=4))
+    seen, resumed = Weights(), mix(toy(optimizer=ADAM), 3, num_discriminators=2, **options)
     fit(resumed, DATA, callbacks=[seen], max_epochs=2, ckpt_path=tmp_path / "a.ckpt")
     assert torch.equal(seen.weights[0][0], model.generators.weights.detach().double())  # batch 6
     solution = nash_weights(seen.payoffs[2])  # batch 8

@@ -81,11 +81,12 @@ LOADERS = {
 }
 
 
-def train(fit, folder, loader, *more, ckpt_path=None):
+def train(fit, folder, loader, *more, ckpt_path=None, **options):
     torch.manual_seed(1)  # of the networks
     model, seen = (Mine if loader.num_workers else MixGANModule)(gan, 2), Seen()
     callbacks = [StepSeeding(5), seen, Unsaved(folder, every_n_batches=2), *more]
-    fit(model, loader, callbacks=callbacks, ckpt_path=ckpt_path, max_epochs=3, enable_checkpointing=True)
+    options = {"max_epochs": 3, "enable_checkpointing": True} | options
+    fit(model, loader, callbacks=callbacks, ckpt_path=ckpt_path, **options)
     return model, seen.batches
 
 
@@ -103,6 +104,20 @@ def test_a_training_that_goes_on_sees_and_learns_what_it_would_have(name, batch,
         assert torch.equal(seen, seen_again)
     for key, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("batch", range(5, 13))
+def test_with_a_number_of_steps_it_goes_on_at_the_end_of_an_epoch_too(batch, fit, tmp_path):
+    options = {"max_epochs": -1, "max_steps": 26}  # 13 batches, in epochs of 5
+    whole, batches = train(fit, tmp_path / "whole", LOADERS["shuffled"](), **options)
+    with pytest.raises(KeyError, match="broken"):
+        train(fit, tmp_path / "cut", LOADERS["shuffled"](), Break(batch), **options)
+    last = str(tmp_path / "cut" / "last.ckpt")
+    resumed, again = train(fit, tmp_path / "cut", LOADERS["shuffled"](), ckpt_path=last, **options)
+    assert [number for number, _ in batches[-len(again) :]] == [number for number, _ in again]
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    )
 
 
 def test_an_epoch_that_has_become_shorter_is_said(fit, tmp_path):

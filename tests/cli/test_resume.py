@@ -178,8 +178,12 @@ def test_a_second_ctrl_c_does_not_wait(train):
     assert contents["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"] == 3
 
 
-def test_a_number_of_steps_is_kept_to(train):
-    go_on(train, (*RING, "trainer.max_epochs=-1", "trainer.max_steps=26"), BATCHES + 3)
+@pytest.mark.parametrize(
+    ("batch", "when"),
+    [(BATCHES + 3, "start"), (BATCHES, "start"), pytest.param(BATCHES, "epoch", marks=pytest.mark.slow)],
+)
+def test_a_number_of_steps_is_kept_to(batch, when, train):
+    go_on(train, (*RING, "trainer.max_epochs=-1", "trainer.max_steps=26"), batch, when)
 
 
 def test_a_run_that_is_over_is_not_trained_again(train, tmp_path):

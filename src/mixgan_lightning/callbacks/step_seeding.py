@@ -46,8 +46,12 @@ class StepSeeding(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """In the middle of an epoch: pass over the batches that it has had."""
-        if not trainer.fit_loop.restarted_mid_epoch:
-            return
+        if trainer.fit_loop.restarted_mid_epoch:
+            self._pass_over(trainer)
+        elif trainer.fit_loop.restarting:
+            _end_epoch(trainer.fit_loop)
+
+    def _pass_over(self, trainer: pl.Trainer) -> None:
         self._start_epoch(trainer)
         fetcher: Any = trainer.fit_loop._data_fetcher
         for batch in range(self.first, self.batches):
@@ -97,3 +101,15 @@ class StepSeeding(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         self.batches, self.first = state_dict["batches"], state_dict["first"]
+
+
+def _end_epoch(loop: Any) -> None:
+    """An epoch that is over is over: with ``max_steps`` Lightning would train one more batch of it."""
+    epoch = loop.epoch_progress.current
+    if epoch.ready != epoch.processed:
+        return
+    if loop.restarted_on_epoch_end:
+        loop.epoch_progress.increment_completed()
+    for each in (loop, loop.epoch_loop):
+        each.reset_restart_stage()
+        each._restarting = False
