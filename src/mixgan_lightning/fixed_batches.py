@@ -16,7 +16,10 @@ from mixgan_lightning.sampling import chunk_seed, own_stream
 
 
 class FixedBatches:
-    """Some of the training data, the same ones in a training that goes on; of a stream, the first that it sees.
+    """Some of the training data, the same ones in a training that goes on; of a stream, or of several dataloaders, the
+    first batches that it sees.
+
+    The training does not notice, unless its dataset remembers what it gave.
 
     Args:
         num_samples: real samples, in whole batches, over all processes.
@@ -29,7 +32,7 @@ class FixedBatches:
         self._left = 0
 
     def read(self, module: MixtureModule) -> None:
-        """At a training's start; it does not notice."""
+        """At a training's start."""
         trainer = module.trainer
         with own_stream(module.device, self.seed):
             found = TrainingBatches(trainer).some(self.num_samples, Share(trainer.global_rank, trainer.world_size))

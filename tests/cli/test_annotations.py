@@ -72,3 +72,12 @@ def test_what_does_not_say_what_it_takes_may_be_told_anything():
     assert takes_others
     assert hints == {"width": Any, "depth": Any}
     assert Parameters.of(max) == ({}, True)  # no signature
+
+
+@pytest.mark.parametrize("hint", [int | None, Literal["x"], dict[str, Any], Callable[[int], int], int, None])
+def test_further_options_may_be_annotated_in_any_way(hint):
+    def takes(a=1, **others):
+        pass
+
+    takes.__annotations__ = {"a": int} | ({} if hint is None else {"others": hint})
+    assert Parameters.of(takes) == Parameters({"a": int}, takes_others=True)

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from pytorch_lightning.utilities.combined_loader import CombinedLoader
+from torch.utils.data import DataLoader, IterableDataset, Sampler, TensorDataset
 
 from mixgan_lightning.evaluation import TrainingBatches
 from mixgan_lightning.processes import Share
@@ -50,6 +51,28 @@ def test_processes_share_what_one_would_read():
 def test_there_is_a_batch_for_every_process_however_few_samples_there_are(size):
     for rank in range(size):
         assert samples(TrainingBatches(OnlyData(loader(3, 4))).some(10, Share(rank, size)))
+
+
+class Pairs(Sampler):
+    """Asks for samples by more than a number."""
+
+    def __len__(self):
+        return 8
+
+    def __iter__(self):
+        return iter([(i, "left") for i in range(8)])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [loader(10, 4), loader(10, 2)],
+        CombinedLoader({"a": loader(10, 4), "b": loader(10, 2)}),
+        DataLoader(TensorDataset(torch.arange(8)), 4, sampler=Pairs()),
+    ],
+)
+def test_nor_can_what_is_no_single_dataloader_of_numbered_samples(data):
+    assert TrainingBatches(OnlyData(data)).some(10, Share(0, 1)) is None
 
 
 def test_a_stream_cannot_be_read_beside_the_training():

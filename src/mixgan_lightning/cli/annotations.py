@@ -149,10 +149,11 @@ class Parameters(NamedTuple):
             return cls({}, takes_others=True)
         known = _resolved(target)
         hints = {p.name: _hint(p, known) for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        others = [get_args(known.get(p.name)) for p in parameters if p.kind is p.VAR_KEYWORD]
-        for options in filter(None, others):  # Unpack[a TypedDict]
-            hints |= typing.get_type_hints(options[0])
-        return cls(hints, takes_others=() in others)
+        others = [known.get(p.name) for p in parameters if p.kind is p.VAR_KEYWORD]
+        listed = [get_args(hint)[0] for hint in others if get_origin(hint) is typing.Unpack]
+        for options in listed:  # **options: Unpack[a TypedDict]
+            hints |= typing.get_type_hints(options)
+        return cls(hints, takes_others=len(others) > len(listed))
 
 
 def _hint(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Any:

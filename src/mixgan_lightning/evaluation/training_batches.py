@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from mixgan_lightning.errors import DataError
 from mixgan_lightning.evaluation.real_data import RealSamples
 from mixgan_lightning.processes import Share
 
@@ -28,9 +29,12 @@ class TrainingBatches:
     def some(self, n: int, share: Share) -> list[Any] | None:
         """This share of about n samples in whole batches, at least one, always the same ones, drawn by a fixed seed.
 
-        None for a stream, of which nothing can be read twice.
+        None for what cannot be read so: a stream, several dataloaders, samples that are not asked for by a number.
         """
-        whole = self._whole()
+        try:
+            whole = self._whole()
+        except (DataError, TypeError):
+            return None
         if whole.indices is None:
             return None
         together = whole.batch_size * share.size  # samples of a batch each
