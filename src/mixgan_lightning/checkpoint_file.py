@@ -93,9 +93,9 @@ def load(path: Path, map_location: Any = None) -> dict[str, Any]:
             f"no checkpoint at {path}{_what_is_left(path) or '; expected a file such as …/last.ckpt'}"
         )
     with path.open("rb") as file:
-        _check_hash(file, path)
+        is_hashed = _check_hash(file, path)
         try:
-            if not hash_of(path).exists():
+            if not is_hashed:
                 _check_own_sums(file)
             return torch.load(file, map_location or "cpu", weights_only=True)
         except Exception as error:  # a damaged pickle raises anything
@@ -105,10 +105,11 @@ def load(path: Path, map_location: Any = None) -> dict[str, Any]:
             ) from error
 
 
-def _check_hash(file: Any, path: Path) -> None:
+def _check_hash(file: Any, path: Path) -> bool:
+    """Whether there is a hash to compare with."""
     beside = hash_of(path)
     if not beside.exists():
-        return
+        return False
     found, written = hashlib.file_digest(file, "sha256").hexdigest(), _written_hash(path)
     if found != written:
         raise CheckpointError(
@@ -117,6 +118,7 @@ def _check_hash(file: Any, path: Path) -> None:
             + _what_is_left(path)
         )
     file.seek(0)
+    return True
 
 
 def _check_own_sums(file: BinaryIO) -> None:

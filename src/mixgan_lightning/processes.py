@@ -26,7 +26,7 @@ class Share(NamedTuple):
 ALL = Share(0, 1)
 FAILURE = "mixgan_lightning/failure"  # a key in the group's store
 GONE = "another process is gone, without a word (killed, or out of memory?)"
-LOST = ("gloo", "NCCL", "onnection reset", "onnection closed")  # what errors of a lost connection say
+LOST = ("gloo", "NCCL")  # what torch's errors of a lost connection name
 
 
 def own_share() -> Share:
@@ -101,7 +101,8 @@ def why_others_failed(error: BaseException, reason: str) -> str | None:
     rank, size = own_share()
     if size == 1:
         return None
-    lost = isinstance(error, distributed.DistError) or any(word in str(error) for word in LOST)
+    lost = isinstance(error, RuntimeError) and any(word in str(error) for word in LOST)
+    lost = lost or isinstance(error, distributed.DistError)
     if lost and rank:
         return "the connection to another process, which says why, is lost; so none goes on"
     store = distributed.distributed_c10d._get_default_store()

@@ -20,7 +20,7 @@ from mixgan_lightning.penalties import Penalty
 
 PARTS_OF_A_GAN = (nn.Module, Optimizer, LRScheduler, Objective, Penalty)
 OWN_FACTORY = "if you trust it, pass your own: load_from_checkpoint(path, make_gan=..., n_critic=...)"
-TENSORS_ALONE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch's own switch
+TENSORS_ALONE, ANYTHING = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # torch's own switches
 
 
 def check_trusted(spec: Any, parts: tuple[type, ...] = PARTS_OF_A_GAN) -> None:
@@ -62,7 +62,7 @@ def tensors_alone() -> Iterator[None]:
     Raises:
         CheckpointError: where such a file holds more.
     """
-    before = os.environ.get(TENSORS_ALONE)
+    before = {name: os.environ.pop(name, None) for name in (TENSORS_ALONE, ANYTHING)}
     os.environ[TENSORS_ALONE] = "1"
     try:
         yield
@@ -73,10 +73,8 @@ def tensors_alone() -> Iterator[None]:
             ) from error
         raise
     finally:
-        if before is None:
-            del os.environ[TENSORS_ALONE]
-        else:
-            os.environ[TENSORS_ALONE] = before
+        del os.environ[TENSORS_ALONE]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

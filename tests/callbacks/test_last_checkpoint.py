@@ -45,8 +45,8 @@ def train(fit, model, data, tmp_path, every, *more, **options):
     try:
         fit(model, data, callbacks=[callback, *more], enable_checkpointing=True, **options)
     finally:
-        assert {name for _, name in callback.saved} <= {"last.ckpt"}
-        assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"] * bool(callback.saved)
+        assert {name for _, name in callback.saved} <= {"last.ckpt", "interrupted.ckpt"}
+        assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {name for _, name in callback.saved}
     return [epoch for epoch, _ in callback.saved]
 
 
@@ -89,5 +89,5 @@ def test_an_interrupted_run_leaves_the_file(error, fit, points_model, ring, tmp_
     monkeypatch.setattr(signal, "signal", lambda *args: None)  # Lightning ignores SIGINT from then on
     with pytest.raises(SystemExit if isinstance(error, KeyboardInterrupt) else RuntimeError):
         train(fit, points_model(), ring, tmp_path, 40, StopAt(3, error), max_epochs=9)
-    loaded = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    loaded = torch.load(tmp_path / "checkpoints" / "interrupted.ckpt", weights_only=True)
     assert loaded["mixgan_lightning"]["played"]["discriminator_steps"] == 3

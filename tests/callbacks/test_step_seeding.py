@@ -120,6 +120,53 @@ def test_with_a_number_of_steps_it_goes_on_at_the_end_of_an_epoch_too(batch, fit
     )
 
 
+class BreakAt(pl.Callback):
+    """In a hook of a batch, or at the end of an epoch."""
+
+    def __init__(self, hook, batch):
+        self.hook, self.batch = hook, batch
+
+    def _now(self, trainer, hook):
+        if hook == self.hook and trainer.fit_loop.total_batch_idx + 1 == self.batch:
+            raise KeyError("broken")
+
+    def on_train_batch_start(self, trainer, *_):
+        self._now(trainer, "on_train_batch_start")
+
+    def on_before_optimizer_step(self, trainer, *_):
+        self._now(trainer, "on_before_optimizer_step")
+
+    def on_train_batch_end(self, trainer, *_):
+        self._now(trainer, "on_train_batch_end")
+
+    def on_train_epoch_end(self, trainer, *_):
+        self._now(trainer, "on_train_epoch_end")
+
+
+@pytest.mark.parametrize("batch", [4, 5, 6, 10])  # in epochs of 5
+@pytest.mark.parametrize(
+    "hook", ["on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end", "on_train_epoch_end"]
+)
+def test_whatever_breaks_the_last_checkpoint_is_exact(hook, batch, fit, tmp_path):
+    def once(folder, *more, **options):
+        torch.manual_seed(1)
+        model = mix(gan, 2)
+        callbacks = [StepSeeding(5), *more, LastCheckpoint(folder)]
+        fit(model, LOADERS["shuffled"](), callbacks=callbacks, max_epochs=3, enable_checkpointing=True, **options)
+        return model.state_dict()
+
+    if hook == "on_train_epoch_end" and batch % 5:
+        batch = 15
+    whole = once(tmp_path / "whole")
+    with pytest.raises(KeyError, match="broken"):
+        once(tmp_path / "cut", BreakAt(hook, batch))
+    last = tmp_path / "cut" / "last.ckpt"
+    nothing_new = batch == 6 and hook in ("on_train_batch_start", "on_before_optimizer_step")  # since the epoch's end
+    assert (tmp_path / "cut" / "interrupted.ckpt").exists() != nothing_new
+    resumed = once(tmp_path / "cut", ckpt_path=last if last.exists() else None)
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
 def test_an_epoch_that_has_become_shorter_is_said(fit, tmp_path):
     with pytest.raises(KeyError, match="broken"):
         train(fit, tmp_path, LOADERS["in order"](), Break(5))

@@ -174,7 +174,9 @@ def test_a_second_ctrl_c_does_not_wait(train):
     twice = [f"+callbacks.again.{option.removeprefix('+callbacks.cut.')}" for option in cut(4, signal.SIGINT, "step")]
     stopped = train("run", *RING, *cut(4, signal.SIGINT), *twice)
     assert stopped.code == INTERRUPTED
-    contents = checkpoint_file.load(stopped.cwd / "run" / "checkpoints" / "last.ckpt")
+    assert "ckpt_path=run/checkpoints/interrupted.ckpt goes on from here" in stopped.err
+    assert not (stopped.cwd / "run" / "checkpoints" / "last.ckpt").exists()
+    contents = checkpoint_file.load(stopped.cwd / "run" / "checkpoints" / "interrupted.ckpt")
     assert contents["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"] == 3
 
 

@@ -163,7 +163,7 @@ def test_optuna_searches_over_a_failure(mixgan_train, tmp_path):
     assert (tmp_path / "sweep" / "optimization_results.yaml").exists()
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=pytest.mark.slow)])
 def test_other_launchers(shell, tmp_path, launcher):
     plugin = f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher"
     pytest.importorskip(plugin, reason="needs mixgan-lightning[sweep]")

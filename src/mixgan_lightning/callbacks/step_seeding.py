@@ -21,8 +21,9 @@ class StepSeeding(pl.Callback):
     it would have seen: with it, an interrupted training ends with the parameters of one that never was, bit for bit on
     a CPU. From the middle of an epoch, the batches that the epoch has had are read again and passed over.
 
-    Beyond it: a ``DataLoader`` with a ``generator`` of its own, a dataset that remembers what it gave, and one that
-    draws in the training's process after the module's own ``on_train_batch_end`` has drawn.
+    Beyond it: a ``DataLoader`` with a ``generator`` of its own, or with ``persistent_workers`` and a dataset that
+    draws; a dataset that remembers what it gave, and one that draws in the training's process after the module's own
+    ``on_train_batch_end`` has drawn.
 
     Args:
         seed: the run's.

@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from mixgan_lightning.cache import PART
+from mixgan_lightning.callbacks.last_checkpoint import INTERRUPTED, LAST
 from mixgan_lightning.checkpoint_file import before
 from mixgan_lightning.report.run import FAILURE
 
@@ -17,7 +18,14 @@ OF_A_RUN = ("samples", "payoff")
 
 def last_checkpoint(folder: Path) -> Path:
     """Where `LastCheckpoint` saves."""
-    return folder / "checkpoints" / "last.ckpt"
+    return folder / "checkpoints" / LAST
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The one that a training has left when it ended, exact or not; None: it has left none."""
+    last = last_checkpoint(folder)
+    found = [path for path in (last, last.with_name(INTERRUPTED)) if path.is_file()]
+    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
 def checkpoint_to_go_on_from(asked: str | None, folder: Path) -> str | None:

@@ -165,8 +165,8 @@ def _fit(
     try:
         trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
     except SystemExit as stop:
-        last = run_folder.last_checkpoint(short(run_dir))
-        way = f"; ckpt_path={last} goes on from here" if last.exists() else ""
+        left = run_folder.newest_checkpoint(short(run_dir))
+        way = "" if left is None else f"; ckpt_path={left} goes on from here"
         if isinstance(stop, SIGTERMException) and stop.code != command.INTERRUPTED:
             raise command.Terminated(way) from None
         if isinstance(stop, SIGTERMException) or isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's answer
