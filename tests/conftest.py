@@ -193,3 +193,27 @@ def little_room():
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     signal.signal(signal.SIGXFSZ, handler)
+
+
+class WithLosses(nn.Module):
+    """A module of one's own, played pair by pair."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator, self.discriminator = nn.Linear(2, 2), nn.Linear(2, 1)
+
+    def generator_loss(self, batch):
+        return -self.discriminator(self.generator(torch.randn_like(batch))).mean()
+
+    def discriminator_loss(self, batch):
+        fakes = self.generator(torch.randn_like(batch))
+        return self.discriminator(fakes).mean() - self.discriminator(batch).mean()
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(player.parameters(), lr=0.01) for player in (self.generator, self.discriminator)]
+
+
+@pytest.fixture
+def module_with_losses():
+    """A class of modules with loss methods, of points."""
+    return WithLosses

@@ -5,7 +5,6 @@ from functools import partial
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch import nn
 
 from mixgan_lightning import MixGANModule, mix
 from mixgan_lightning.errors import CheckpointError, ConfigurationError
@@ -178,25 +177,10 @@ def test_weights_that_are_not_trained_have_no_learning_rate(weighting, toy):
     assert mix(toy(), 2, weighting=weighting, log_probability_lr=0).log_probability_lr == 0
 
 
-class WithLosses(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.generator, self.discriminator = nn.Linear(2, 2), nn.Linear(2, 1)
-
-    def generator_loss(self, batch):
-        return -self.discriminator(self.generator(torch.randn_like(batch))).mean()
-
-    def discriminator_loss(self, batch):
-        return self.discriminator(self.generator(torch.randn_like(batch))).mean() - self.discriminator(batch).mean()
-
-    def configure_optimizers(self):
-        return [torch.optim.SGD(player.parameters(), lr=0.1) for player in (self.generator, self.discriminator)]
-
-
-def test_what_has_no_payoff_cannot_be_solved_and_can_be_uniform(fit, toy):
-    for make in (partial(mix, WithLosses, 2), partial(IndependentGANs, toy(), 2)):
+def test_what_has_no_payoff_cannot_be_solved_and_can_be_uniform(fit, toy, module_with_losses):
+    for make in (partial(mix, module_with_losses, 2), partial(IndependentGANs, toy(), 2)):
         with pytest.raises(ConfigurationError, match="weighting=Nash solves the payoff matrix"):
             make(weighting="nash")
-    model = mix(WithLosses, 2, weighting="uniform")
+    model = mix(module_with_losses, 2, weighting="uniform")
     fit(model, DATA)
     assert not model.generators.log_probabilities.any()

@@ -315,25 +315,10 @@ class OwnLosses(MixGANModule):
         return super().discriminator_losses(batch)
 
 
-class WithLosses(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.generator, self.discriminator = nn.Linear(2, 2), nn.Linear(2, 1)
-
-    def generator_loss(self, batch):
-        return -self.discriminator(self.generator(torch.randn_like(batch))).mean()
-
-    def discriminator_loss(self, batch):
-        return self.discriminator(self.generator(torch.randn_like(batch))).mean() - self.discriminator(batch).mean()
-
-    def configure_optimizers(self):
-        return [torch.optim.SGD(player.parameters(), lr=0.01) for player in (self.generator, self.discriminator)]
-
-
-@pytest.mark.parametrize("make", [lambda: OwnLosses(points_gan, 2), lambda: mix(WithLosses, 2)])
-def test_models_without_scores_are_told_what_there_is_instead(make, ring):
+@pytest.mark.parametrize("make", [lambda losses: OwnLosses(points_gan, 2), lambda losses: mix(losses, 2)])
+def test_models_without_scores_are_told_what_there_is_instead(make, ring, module_with_losses):
     with pytest.raises(GANError, match=r"has no payoff.*neural_net_divergence.*matrix_gap"):
-        duality_gap(make(), ring)
+        duality_gap(make(module_with_losses), ring)
 
 
 def test_too_few_data_and_data_that_are_not_finite_are_refused(ring):
