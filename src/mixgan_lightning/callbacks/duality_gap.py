@@ -10,7 +10,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 
 from mixgan_lightning import log_names
 from mixgan_lightning.callbacks.media import log_values
-from mixgan_lightning.callbacks.occasion import Occasion
+from mixgan_lightning.callbacks.occasion import Occasion, Occasional
 from mixgan_lightning.errors import ConfigurationError, GANError, TrainingError
 from mixgan_lightning.evaluation import real_batch
 from mixgan_lightning.evaluation.real_data import Split
@@ -20,7 +20,7 @@ from mixgan_lightning.processes import everyones, together
 from mixgan_lightning.theory import DualityGapEstimate, duality_gap
 
 
-class DualityGap(pl.Callback):
+class DualityGap(Occasional):
     """Logs `theory.duality_gap` and its two best responses' payoffs over ``images_seen``.
 
     Always on the same real data, half to train the responses on and half to measure on, and from one seed: a curve
@@ -73,19 +73,8 @@ class DualityGap(pl.Callback):
             datamodule, images = trainer.datamodule, pl_module.gan.images  # type: ignore[attr-defined]
             self._data = real_batch(datamodule, self.split, images, self.num_samples)
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Measure and log, when it is due by steps."""
-        if self.occasion.after_batch(trainer):
-            self._measure(trainer, pl_module)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure and log, when it is due by epochs, and after the last one."""
-        if self.occasion.after_epoch(trainer):
-            self._measure(trainer, pl_module)
-
-    def _measure(self, trainer: pl.Trainer, module: Any) -> None:
+    def measure(self, trainer: pl.Trainer, module: Any) -> None:
+        """Measure and log."""
         try:
             with together():
                 mine = duality_gap(module, self._data, steps=self.steps, batch_size=self.batch_size, seed=self.seed)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import Any
+
 import pytorch_lightning as pl
 
 from mixgan_lightning.errors import ConfigurationError
@@ -41,6 +44,28 @@ class Occasion:
         if self.every_n_epochs is None:
             return is_last_epoch(trainer) and not self.after_batch(trainer)
         return (trainer.current_epoch + 1) % self.every_n_epochs == 0 or is_last_epoch(trainer)
+
+
+class Occasional(pl.Callback):
+    """A callback that measures when its `Occasion` has come."""
+
+    occasion: Occasion
+
+    @abstractmethod
+    def measure(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Measure and log."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Measure and log, when it is due by steps."""
+        if self.occasion.after_batch(trainer):
+            self.measure(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure and log, when it is due by epochs, and after the last one."""
+        if self.occasion.after_epoch(trainer):
+            self.measure(trainer, pl_module)
 
 
 def is_last_epoch(trainer: pl.Trainer) -> bool:

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from mixgan_lightning import log_names, pictures
 from mixgan_lightning.callbacks.media import Shown, Table, log_media, log_values
-from mixgan_lightning.callbacks.occasion import Occasion
+from mixgan_lightning.callbacks.occasion import Occasion, Occasional
 from mixgan_lightning.fixed_batches import FixedBatches
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.module import MixGANModule
 from mixgan_lightning.theory import matrix_gap, nash_weights
 
 
-class PayoffMonitor(pl.Callback):
+class PayoffMonitor(Occasional):
     """Logs F as a picture and a table, its gap, and its equilibrium beside the learnt weights, over ``images_seen``.
 
     The gap is max_j (w_uᵀF)_j − min_i (F w_v)_i (`theory.matrix_gap`), half of it the ε of the matrix game; the
@@ -62,19 +62,8 @@ class PayoffMonitor(pl.Callback):
         if isinstance(pl_module, MixGANModule):
             self.fixed.see(pl_module, batch)
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Measure and log, when it is due by steps."""
-        if self.occasion.after_batch(trainer):
-            self._measure(trainer, pl_module)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure and log, when it is due by epochs, and after the last one."""
-        if self.occasion.after_epoch(trainer):
-            self._measure(trainer, pl_module)
-
-    def _measure(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def measure(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Measure and log."""
         if not self.fixed.batches or not isinstance(module, MixGANModule):
             return
         if module.pairs.scores is None:  # losses of one's own, which play by other rules
