@@ -60,16 +60,25 @@ def test_scoring_has_a_task_in_the_rich_bar_until_it_is_over(kind, fit, points_m
     assert trainer.progress_bar_callback is bar
     titles = ["scoring", "component 0", "component 1"]
     assert seen == [[(title, 1_100, done)] for title in titles for done in (0, 512, 1_024)]
-    assert len(bar.progress.tasks) == 1  # the training's own
+    _, scoring = bar.progress.tasks
+    assert not scoring.visible
 
 
-def test_the_task_goes_after_an_error_as_well(fit, points_model, ring, count):
+def test_many_scorings_leave_one_task(fit, points_model, ring, count):
+    """Rich keeps what it drew of every task, also of removed ones: a long training would grow by each scoring."""
+    bar = ProgressBar()
+    callback = QualityCallback([count(real_rows=())], 10, components=True, every_n_epochs=1)
+    options = {"enable_progress_bar": True, "limit_train_batches": 1, "max_epochs": 5}
+    fit(points_model(), ring, callbacks=[bar, callback], **options)
+    assert [task.id for task in bar.progress.tasks] == [0, 1]  # Lightning takes an id for a place in this list
+
+
+def test_the_task_is_hidden_after_an_error_as_well(fit, points_model, ring, count):
     bar = ProgressBar()
     callback = QualityCallback([count(real_rows=(), while_updating=lambda: 1 / 0)], 10)
     with pytest.raises(ZeroDivisionError):
         fit(points_model(), ring, callbacks=[bar, callback], enable_progress_bar=True, limit_train_batches=2)
-    assert bar.progress.tasks
-    assert not [task for task in bar.progress.tasks if task.description == "scoring"]
+    assert [task.visible for task in bar.progress.tasks if task.description == "scoring"] == [False]
 
 
 class Terminal(io.StringIO):

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
+from rich.progress import Progress as RichProgress
+from rich.progress import TaskID
 
 from mixgan_lightning import log_names
 from mixgan_lightning.evaluation.bar import Progress, bar, unseen
+
+SCORING = "scoring"
 
 
 class ProgressBar(RichProgressBar):
@@ -35,11 +39,18 @@ def scoring_bar(trainer: pl.Trainer, total: int, title: str) -> Iterator[Progres
         yield unseen
     elif isinstance(training, RichProgressBar) and training.progress is not None and not training._progress_stopped:
         shown = training.progress
-        task = shown.add_task(title, total=total)
+        task = _scoring_task(shown)
+        shown.reset(task, total=total, description=title, visible=True)
         try:
             yield lambda done: shown.update(task, completed=done)
         finally:
-            shown.remove_task(task)
+            shown.update(task, visible=False)
     else:
         with bar(title, total) as progress:
             yield progress
+
+
+def _scoring_task(shown: RichProgress) -> TaskID:
+    """One for all scorings, hidden in between: Rich keeps what it drew of every task, also of those that are gone."""
+    found = next((task.id for task in shown.tasks if SCORING in task.fields), None)
+    return shown.add_task(SCORING, visible=False, **{SCORING: True}) if found is None else found
