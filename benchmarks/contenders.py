@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from mixgan_lightning import GAN, mix
 from mixgan_lightning.networks import DCGANDiscriminator, DCGANGenerator
+from mixgan_lightning.penalties import Penalty
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999), fused=True)
 LAMBDA = 0.01  # of the entropy regulariser
@@ -189,9 +190,9 @@ class PlainLightningGAN(pl.LightningModule):
         self.log_dict({"g_loss": loss_g, "d_loss": loss_d})
 
 
-def ours(networks: Networks, size: int, **options: Any) -> pl.LightningModule:
+def ours(networks: Networks, size: int, penalty: Penalty | None = None, **options: Any) -> pl.LightningModule:
     """The mixture as this package trains it."""
-    return mix(lambda: GAN(*networks(), latent_dim=8, optimizer=ADAM), size, **options)
+    return mix(lambda: GAN(*networks(), latent_dim=8, optimizer=ADAM, penalty=penalty), size, **options)
 
 
 class Stopwatch(pl.Callback):

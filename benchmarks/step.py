@@ -30,6 +30,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from mixgan_lightning.penalties import R1, GradientPenalty
+
 BATCH = 64
 POINTS, IMAGES = (2,), (3, 32, 32)
 WAYS = ("loop", "concat", "vectorised")
@@ -125,10 +127,25 @@ def lightning(device: torch.device) -> Iterator[tuple[str, Contenders]]:
         )
 
 
+def penalties(device: torch.device) -> Iterator[tuple[str, Contenders]]:
+    """Penalties on input gradients, of one discriminator after another and of all at once."""
+    case = Case(partial(c.points, 64), POINTS, 100, device)
+    for penalty in (R1(), GradientPenalty()):
+        for fakes in ("full", "split"):
+            yield (
+                f"points, width 64, T = 5, {type(penalty).__name__}, {fakes}",
+                {
+                    f"ours, {way}": case.ours(5, penalty=penalty, fakes=fakes, evaluation=way)
+                    for way in ("loop", "vectorised")
+                },
+            )
+
+
 CASES = {
     "points": all_pairs_of_points,
     "lightning": lightning,
     "split": split,
+    "penalties": penalties,
     "images": partial(all_pairs_of_images, 32),
     "wide_images": partial(all_pairs_of_images, 64),
 }

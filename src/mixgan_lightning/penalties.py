@@ -14,7 +14,13 @@ class Penalty:
     """A term added to a discriminator's loss, or a constraint on its parameters, or both.
 
     To add one: a subclass here that overrides ``loss`` or ``constrain``.
+
+    Attributes:
+        of_fakes: whether the term depends on the fakes; one that does not is computed once for each discriminator, and
+            not for each pair.
     """
+
+    of_fakes = True
 
     def loss(self, score: Score, real: Tensor, fake: Tensor) -> Tensor | None:
         """The term, a scalar; None where there is none. ``score`` is one discriminator, labels already bound."""
@@ -40,14 +46,27 @@ class WeightClipping(Penalty):
             parameter.clamp_(-self.limit, self.limit)
 
 
-def _input_gradients(score: Score, images: Tensor) -> Tensor:
-    """∇_x s(x) for each sample, flattened: (N, d), differentiable."""
-    images = images.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(score(images).sum(), images, create_graph=True)
-    return gradient.flatten(1)
+class GradientTerm(Penalty):
+    """A term of the critic's gradient by its inputs: of vectorised discriminators all gradients are taken at once.
+
+    To add one: a subclass here that overrides ``points`` and ``of_gradients``, and not ``loss``.
+    """
+
+    def points(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Where the gradient is taken: images, (N, *sample shape)."""
+        raise NotImplementedError
+
+    def of_gradients(self, gradients: Tensor) -> Tensor:
+        """The term of ∇_x s(x), each sample's flattened: (…, N, d) -> (…)."""
+        raise NotImplementedError
+
+    def loss(self, score: Score, real: Tensor, fake: Tensor) -> Tensor:
+        points = self.points(real, fake).detach().requires_grad_()
+        (gradients,) = torch.autograd.grad(score(points).sum(), points, create_graph=True)
+        return self.of_gradients(gradients.flatten(1))
 
 
-class GradientPenalty(Penalty):
+class GradientPenalty(GradientTerm):
     """weight · E (‖∇_x s(x̂)‖ − 1)², x̂ uniform between a real and a fake sample (Gulrajani et al. 2017, Eq. 3).
 
     Args:
@@ -57,21 +76,28 @@ class GradientPenalty(Penalty):
     def __init__(self, weight: float = 10.0) -> None:
         self.weight = weight
 
-    def loss(self, score: Score, real: Tensor, fake: Tensor) -> Tensor:
+    def points(self, real: Tensor, fake: Tensor) -> Tensor:
         mix = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
-        norm = _input_gradients(score, real + mix * (fake - real)).norm(dim=1)
-        return self.weight * (norm - 1).square().mean()
+        return real + mix * (fake - real)
+
+    def of_gradients(self, gradients: Tensor) -> Tensor:
+        return self.weight * (gradients.norm(dim=-1) - 1).square().mean(-1)
 
 
-class R1(Penalty):
+class R1(GradientTerm):
     """(weight/2) · E ‖∇_x s(x)‖² on real samples (Mescheder et al. 2018, Eq. 9).
 
     Args:
         weight: γ = 10 in the paper, for images; low-dimensional data want less.
     """
 
+    of_fakes = False
+
     def __init__(self, weight: float = 10.0) -> None:
         self.weight = weight
 
-    def loss(self, score: Score, real: Tensor, fake: Tensor) -> Tensor:
-        return 0.5 * self.weight * _input_gradients(score, real).square().sum(1).mean()
+    def points(self, real: Tensor, fake: Tensor) -> Tensor:
+        return real
+
+    def of_gradients(self, gradients: Tensor) -> Tensor:
+        return 0.5 * self.weight * gradients.square().sum(-1).mean(-1)

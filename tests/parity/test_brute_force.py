@@ -120,10 +120,10 @@ class BruteForce:
         for j, d in enumerate(self.D):
             for batch in [real, *fakes]:
                 d(batch)
+            if self.penalty == "R1":
+                d(real)  # once: it is the same against every generator
             for fake, places in zip(fakes, mixes[j], strict=True):
-                if self.penalty == "R1":
-                    d(real)
-                elif self.penalty == "gradient penalty":
+                if self.penalty == "gradient penalty":
                     d((1 - places) * real + places * fake)
         self.descend(self.D, self.alpha_v, gradients)
         return gradients

@@ -163,7 +163,11 @@ class Comparison:
                 parameter.requires_grad_(False)
             player.zero_grad()
             found[losses.__name__] = matrix = losses(batch)
-            expectation(w_u, matrix, w_v).backward()
+            penalty = pairs.penalty(batch, w_u, w_v) if player is pairs.discriminators else None
+            if penalty is not None:
+                found["penalty"] = penalty
+            value = expectation(w_u, matrix, w_v)
+            (value if penalty is None else value + penalty).backward()
             for parameter in frozen:
                 parameter.requires_grad_(True)
         return found

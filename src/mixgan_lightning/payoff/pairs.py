@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
@@ -16,6 +16,7 @@ from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.dealing import deal
 from mixgan_lightning.payoff.fakes import Fakes, equal_parts, neighbours
 from mixgan_lightning.payoff.hands import Hand, Hands, Scores, by_generator
+from mixgan_lightning.payoff.penalties import at_once, depends_on_fakes, gradient_term, one_by_one
 from mixgan_lightning.payoff.rules import is_default, is_ours, needs_batch
 from mixgan_lightning.payoff.trees import chained, cut, each, part
 from mixgan_lightning.payoff.ways import Evaluation, Forwards, Way
@@ -137,8 +138,9 @@ class Pairs:
     def penalty(self, batch: Any, w_u: Tensor, w_v: Tensor) -> Tensor | None:
         """The penalties, weighted by the given weights; None where the GAN has none.
 
-        ``full``: Σ_ij w_ui w_vj P_ij; ``split``: Σ_j w_vj P_j, the real batch against the joint fake batch. The fakes
-        are those that ``discriminator_losses`` has just played; new ones where a subclass played its own.
+        ``full``: Σ_ij w_ui w_vj P_ij; ``split``: Σ_j w_vj P_j, the real batch against the joint fake batch. One on real
+        samples alone is Σ_j w_vj P_j in both. The fakes are those that ``discriminator_losses`` has just played; new
+        ones where a subclass played its own.
         """
         opponents, self._penalised = self._penalised, None
         if not self.gan.has_penalty:
@@ -146,14 +148,18 @@ class Pairs:
         if opponents is None:
             with torch.no_grad():
                 opponents = self.fakes.forwards(self._deal(batch).fakes)
+        if not depends_on_fakes(self.gan):
+            opponents = opponents[:1]
         shares = w_u if len(opponents) == len(w_u) else w_u.new_ones(1)
-        terms = []
-        for discriminator, w_j in zip(self.discriminators, w_v, strict=True):
-            for fake, w_i in zip(opponents, shares, strict=True):
-                term = self.gan.penalty(self._critic(discriminator, batch), self.gan.images(batch), fake)
-                if term is not None:
-                    terms.append(w_i * w_j * term)
-        return torch.stack(terms).sum() if terms else None
+        return expectation(shares, self._penalties(batch, opponents), w_v)
+
+    def _penalties(self, batch: Any, fakes: Tensor) -> Tensor:
+        """P_kj of D_j on the k-th fakes: (fakes, Tv)."""
+        term = gradient_term(self.gan)
+        if term is None or not self.way.vectorised:
+            images = self.gan.images(batch)
+            return one_by_one(self.gan, self.discriminators, partial(self._critic, batch), images, fakes)
+        return at_once(self.gan, self.discriminators, self._judge_own, self._evaluation, term, batch, fakes)
 
     def payoff(self) -> Tensor | None:
         """F, (Tu, Tv), of the last discriminator step's scores; None where there were no scores."""
@@ -234,7 +240,7 @@ class Pairs:
     def _score(self, discriminator: nn.Module, images: Tensor, batch: Any) -> Any:
         return widened(flattened(self.gan.score(discriminator, images, batch), len(images)))
 
-    def _critic(self, discriminator: nn.Module, batch: Any) -> Callable[[Tensor], Tensor]:
+    def _critic(self, batch: Any, discriminator: nn.Module) -> Callable[[Tensor], Tensor]:
         """images -> adversarial scores of one discriminator, labels bound."""
         return lambda images: adversarial(self._score(discriminator, images, batch))
 
