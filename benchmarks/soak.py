@@ -1,7 +1,7 @@
 """Whether a long training keeps what it takes of the machine: memory, open files and threads, every 100 batches.
 
-    python benchmarks/soak.py                              # 12,000 batches of digits: minutes on a CPU
-    python benchmarks/soak.py --batches 50000 -- gan=dcgan logger=csv       # options of mixgan-train
+    python benchmarks/soak.py                              # 60,000 batches of digits: ten minutes on a CPU
+    python benchmarks/soak.py --batches 10000 -- gan=dcgan logger=csv       # options of mixgan-train
 
 `mixgan-train` as it is, in this process, with one callback more: MIX+ of 5, its pictures, payoff matrices, scores and
 checkpoints every 40 epochs, CSV and W&B offline. Resident memory is noted once garbage is collected and the allocator
@@ -128,7 +128,7 @@ def trained(batches: int, options: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batches", type=int, default=12_000)
+    parser.add_argument("--batches", type=int, default=60_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "soak.json")
     parser.add_argument("--untrimmed", action="store_true", help="leave the allocator alone")
     parser.add_argument("options", nargs="*", help="of mixgan-train")
