@@ -189,19 +189,33 @@ def test_a_number_of_steps_is_kept_to(batch, when, train):
 
 
 def test_a_run_that_is_over_is_not_trained_again(train, tmp_path):
+    """As a job is that was preempted after its last epoch, and started again: nothing in its folder changes."""
+    assert train("run", *RING).code == 0
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file() and ".hydra" not in path.parts]
+    before = {path: path.read_bytes() for path in files}
+    ran = train("run", *RING, "ckpt_path=last")
+    assert ran.code == 0
+    assert f"nothing is left to train: {EPOCHS} epochs are done; set trainer.max_epochs above that to go on" in ran.out
+    assert {path: path.read_bytes() for path in before} == before
+    assert not list((tmp_path / "run").glob("*before*"))
+
+
+def test_a_run_that_was_cut_off_after_its_last_epoch_is_measured(train, tmp_path):
     assert train("run", *RING).code == 0
     before = kept(tmp_path / "run")["checkpoint"]
+    (tmp_path / "run" / "results.json").unlink()
     ran = train("run", *RING, "ckpt_path=last")
     assert ran.code == 0
     assert "nothing was left to train" in ran.out
+    assert (tmp_path / "run" / "results.json").exists()
     assert differences(kept(tmp_path / "run")["checkpoint"], before) == []
 
 
 def test_fewer_epochs_than_there_were_are_refused_before_anything_is_moved(train, tmp_path):
     assert train("run", *RING).code == 0
-    ran = train("run", *RING, "ckpt_path=last", "trainer.max_epochs=1")
+    ran = train("run", *RING, "ckpt_path=last", f"trainer.max_epochs={EPOCHS - 1}")
     assert ran.code == 1
-    assert "trainer.max_epochs=1: expected at least the 2 epochs that the checkpoint has had" in ran.err
+    assert f"trainer.max_epochs={EPOCHS - 1}: expected at least the {EPOCHS} epochs that the checkpoint" in ran.err
     assert (tmp_path / "run" / "metrics.csv").exists()
 
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import logging
 import os
 import re
 import socket
@@ -140,7 +141,10 @@ def test_the_return_value_is_the_objective_logged_and_saved(tmp_path):
     logged = rows(tmp_path / "metrics.csv")[-1]
     assert float(logged[log_names.OBJECTIVE]) == pytest.approx(returned)
     assert float(logged[log_names.IMAGES_SEEN]) == 128
+    config.ckpt_path = "last"
+    assert train.train(config) == returned  # nothing is left to train
     with open_dict(config):
+        config.ckpt_path = None
         config.callbacks.pop("quality")
         config.objective = None
     assert train.train(config) is None
@@ -179,6 +183,12 @@ def test_a_run_that_ends_by_max_steps_leaves_pictures_too(mixgan_train, tmp_path
     assert ran.code == 0
     assert [path.name for path in (tmp_path / "run" / "samples").iterdir()] == ["epoch_0001.png"]
     assert "run/samples/" in ran.out
+
+
+def test_a_profiler_that_was_asked_for_is_heard(tiny_train, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("pytorch_lightning"), "handlers", [caplog.handler])
+    tiny_train("+trainer.profiler=simple", "~callbacks.quality", "objective=null")
+    assert "FIT Profiler Report" in caplog.text
 
 
 def test_callbacks_can_be_left_out(tiny_train, tmp_path):

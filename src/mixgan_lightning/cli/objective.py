@@ -15,13 +15,18 @@ from mixgan_lightning.callbacks import QualityCallback
 from mixgan_lightning.errors import ConfigurationError
 
 
+def named(objective: Any) -> list[str]:
+    """The log names of ``objective=``, one, a list, or null."""
+    return list(objective) if isinstance(objective, ListConfig) else [] if objective is None else [objective]
+
+
 def asked(objective: Any, quality: Sequence[QualityCallback]) -> list[str]:
-    """The log names of ``objective=``, one or a list, as far as can be told before anything is measured.
+    """`named`, checked as far as can be told before anything is measured.
 
     Raises:
         ConfigurationError: where nothing is measured, or where no measure of this package gives such a value.
     """
-    names = list(objective) if isinstance(objective, ListConfig) else [] if objective is None else [objective]
+    names = named(objective)
     if names and not quality:
         raise ConfigurationError(
             f"objective={objective}: nothing measures it; keep callbacks.quality, or set objective=null"

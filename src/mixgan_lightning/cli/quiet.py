@@ -24,6 +24,7 @@ def quieten() -> None:
     """For a command; never at import."""
     for name in PACKAGES:
         logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(f"{name}.profilers").setLevel(logging.INFO)  # what trainer.profiler= was asked for
         notes = logging.getLogger(f"{name}.utilities.rank_zero")
         notes.setLevel(logging.INFO)
         notes.addFilter(_is_ours)  # once, however often it is added

@@ -37,6 +37,11 @@ class Results:
         """Write results.json."""
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
+    @classmethod
+    def load(cls, path: Path) -> Results:
+        """Those that a run has saved."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
     def show(self, run_dir: Path) -> None:
         """Print the table, the learnt weights, and where the files lie."""
         console = Console()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -54,7 +55,11 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
     if not config.verbose:
         quieten()
     run_dir = Path(config.run_dir)
-    seen_before = _go_on(config, run_dir)  # before anything is built
+    goes_on_in_its_folder = config.ckpt_path == "last"
+    before = _go_on(config, run_dir)  # before anything is built
+    if goes_on_in_its_folder and before.epochs == config.trainer.get("max_epochs") and _results_in(run_dir).exists():
+        _say(f"nothing is left to train: {before.epochs} epochs are done; set trainer.max_epochs above that to go on")
+        return _returned(config, Results.load(_results_in(run_dir)))
     threads = ALL_THREADS if config.threads is None else check_count("threads", config.threads, MOST_THREADS)
     torch.set_num_threads(threads)
     pl.seed_everything(check_seed(config.seed), workers=True, verbose=False)
@@ -70,16 +75,15 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
         _record(config, trainer, model, run_dir)
         with _told_in(run_dir, trainer):
             _fit(trainer, model, datamodule, config.ckpt_path, run_dir)
-            if config.ckpt_path is not None and model.played.images_seen == seen_before:
+            if config.ckpt_path is not None and model.played.images_seen == before.images_seen:
                 done = trainer.current_epoch
                 print(f"nothing was left to train: {done} epochs are done; set trainer.max_epochs above that to go on")
             model.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU: measure where it was trained
-            results = _results(trainer, model, stopwatch.taken, seen_before)
+            results = _results(trainer, model, stopwatch.taken, before.images_seen)
             objective.log(trainer, objectives, results.mixture, results.images_seen)
             if trainer.is_global_zero:
                 _conclude(results, run_dir)
-            found = objective.values(objectives, results.mixture)  # after saving: a slip must not cost what was trained
-        return found if isinstance(config.objective, ListConfig) else next(iter(found), None)
+            return _returned(config, results)  # after saving: a slip must not cost what was trained
     finally:
         wandb.finish()  # each run of a sweep closes its own
 
@@ -93,25 +97,39 @@ def _check_sweep(trainer: pl.Trainer) -> None:
         )
 
 
-def _go_on(config: DictConfig, run_dir: Path) -> int:
-    """Images seen by the checkpoint, if any; W&B goes on with its run, but for a sweep, whose runs are several."""
+def _returned(config: DictConfig, results: Results) -> float | tuple[float, ...] | None:
+    """The objective, or several."""
+    found = objective.values(objective.named(config.objective), results.mixture)
+    return found if isinstance(config.objective, ListConfig) else next(iter(found), None)
+
+
+class Before(NamedTuple):
+    """What the checkpoint has had that a run goes on from."""
+
+    images_seen: int = 0
+    epochs: int = 0
+
+
+def _go_on(config: DictConfig, run_dir: Path) -> Before:
+    """What the checkpoint, if any, has had; W&B goes on with its run, but for a sweep, whose runs are several."""
     asked, config.ckpt_path = config.ckpt_path, run_folder.checkpoint_to_go_on_from(config.ckpt_path, run_dir)
     if config.ckpt_path is None:
         if asked is not None:
             _say(f"no checkpoint in {short(run_dir)} yet: the training begins")
-        return 0
+        return Before()
     contents = checkpoint.read(config.ckpt_path)
-    seen: int = contents[checkpoint.KEY]["played"]["images_seen"]
+    epochs = contents["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]  # "epoch" is the last one's number
+    before = Before(contents[checkpoint.KEY]["played"]["images_seen"], epochs)
     most = config.trainer.get("max_epochs")
-    if most is not None and 0 <= most < contents["epoch"]:
+    if most is not None and 0 <= most < before.epochs:
         raise ConfigurationError(
-            f"trainer.max_epochs={most}: expected at least the {contents['epoch']} epochs that the checkpoint has had"
+            f"trainer.max_epochs={most}: expected at least the {before.epochs} epochs that the checkpoint has had"
         )
-    _say(f"going on from {seen:,} real images seen")
+    _say(f"going on from {before.images_seen:,} real images seen")
     wandb_logger = (config.get("logger") or {}).get("wandb")
     if wandb_logger and "run_id" in wandb_logger and wandb_logger.run_id is None and not in_sweep():
         wandb_logger.run_id = WandbRun.of(contents)
-    return seen
+    return before
 
 
 def _say(line: str) -> None:
@@ -178,9 +196,13 @@ def _quality_callbacks(trainer: pl.Trainer) -> list[QualityCallback]:
     return [callback for callback in trainer.callbacks if isinstance(callback, QualityCallback)]  # type: ignore[attr-defined]
 
 
+def _results_in(run_dir: Path) -> Path:
+    return run_dir / "results.json"
+
+
 def _conclude(results: Results, run_dir: Path) -> None:
     """Save and show them, the report last."""
-    results.save(run_dir / "results.json")
+    results.save(_results_in(run_dir))
     report = written(run_dir)
     if in_sweep():  # whose own table comes at its end
         print(f"{log_names.said(results.mixture)} ({results.seconds:.0f} s): {short(report or run_dir)}")
