@@ -1,4 +1,5 @@
 import random
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -100,6 +101,15 @@ def test_a_run_that_early_stopping_ends_is_measured_at_its_end(fit, digits_model
     trainer = fit(model, digits, callbacks=[callback, stop], **options)
     assert trainer.current_epoch == 2  # neither the third nor the ninth
     assert callback.latest == callback.measure(model)
+
+
+@pytest.mark.parametrize(("every", "strict", "refused"), [(2, True, True), (2, False, False), (1, True, False)])
+def test_early_stopping_must_find_what_it_looks_for(fit, digits_model, digits, every, strict, refused):
+    """Lightning would find out after the first epoch, with a traceback."""
+    stop = EarlyStopping(MEAN, mode="max", strict=strict, patience=4)
+    options = {"callbacks": [scores(every_n_epochs=every), stop], "max_epochs": 2, "limit_train_batches": 1}
+    with pytest.raises(ConfigurationError, match="EarlyStopping looks for.*every 2;") if refused else nullcontext():
+        fit(digits_model(), digits, **options)
 
 
 def test_nothing_is_drawn_at_the_sanity_check_or_in_validation(fit, digits_model, digits, count):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Container
 from typing import Any
 
 import pytorch_lightning as pl
@@ -44,6 +45,21 @@ class Occasion:
         if self.every_n_epochs is None:
             return is_last_epoch(trainer) and not self.after_batch(trainer)
         return (trainer.current_epoch + 1) % self.every_n_epochs == 0 or is_last_epoch(trainer)
+
+    def check_early_stopping(self, trainer: pl.Trainer, measured: Container[str]) -> None:
+        """Whether EarlyStopping, which looks after every epoch, will find what is measured on this occasion.
+
+        Raises:
+            ConfigurationError: where the first epoch will end without it.
+        """
+        for callback in trainer.early_stopping_callbacks:
+            late = self.every_n_epochs is not None and self.every_n_epochs > 1
+            if late and callback.strict and callback.monitor in measured:
+                raise ConfigurationError(
+                    f"EarlyStopping looks for {callback.monitor} after every epoch, but it is measured after every "
+                    f"{self.every_n_epochs}; measure after every epoch (evaluate_every_n_epochs=1), or set strict "
+                    f"false and patience in epochs, {self.every_n_epochs} for each measurement"
+                )
 
 
 class Occasional(pl.Callback):

@@ -96,6 +96,7 @@ class QualityCallback(pl.Callback):
         self._tried = pl_module.gan.can_draw
         shown = trainer.progress_bar_callback is not None
         self.prepare(pl_module, trainer.datamodule, shown=shown)  # type: ignore[attr-defined]
+        self.occasion.check_early_stopping(trainer, self.scoring.real)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
