@@ -108,7 +108,7 @@ def test_early_stopping_must_find_what_it_looks_for(fit, digits_model, digits, e
     """Lightning would find out after the first epoch, with a traceback."""
     stop = EarlyStopping(MEAN, mode="max", strict=strict, patience=4)
     options = {"callbacks": [scores(every_n_epochs=every), stop], "max_epochs": 2, "limit_train_batches": 1}
-    with pytest.raises(ConfigurationError, match="EarlyStopping looks for.*every 2;") if refused else nullcontext():
+    with pytest.raises(ConfigurationError, match="EarlyStopping looks for") if refused else nullcontext():
         fit(digits_model(), digits, **options)
 
 
