@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from mixgan_lightning.copies import copied
 from mixgan_lightning.errors import DataError
 from mixgan_lightning.sampling import chunk_seed
 
@@ -184,10 +184,7 @@ def with_equal_buffers(module: nn.Module) -> nn.Module:
     agreed_on = _agreed_buffers(module)
     if not agreed_on:
         return module
-    tensors = [value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)]
-    derived = {id(tensor): tensor.detach() for tensor in tensors}  # spectral_norm's weight: deepcopy would refuse it
-    shared = {id(parameter): parameter for parameter in module.parameters()}
-    equal = copy.deepcopy(module, memo=derived | shared)
+    equal = copied(module, shared=module.parameters())
     _fill(equal, agreed_on)
     return equal
 

@@ -10,7 +10,7 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor
 
-from mixgan_lightning.errors import ConfigurationError
+from mixgan_lightning.errors import ConfigurationError, TrainingError
 from mixgan_lightning.fixed_batches import FixedBatches
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.options import check_count, check_not_negative
@@ -138,7 +138,13 @@ class Solver:
         trainer = module.trainer
         k = trainer.fit_loop.total_batch_idx
         if self.fixed.batches and k > 0 and k % self.weighting.every == 0:
-            weights = self.weighting.weights(self.fixed.payoff(module, trainer))
+            payoff = self.fixed.payoff(module, trainer)
+            if not payoff.isfinite().all():
+                raise TrainingError(
+                    f"the training has diverged at batch {k}: NaN or infinity in the payoff matrix, which has no "
+                    "equilibrium; a smaller learning rate, gradient_clip, or a penalty (R1) may help"
+                )
+            weights = self.weighting.weights(payoff)
             for mixture, w in zip(
                 (module.generators, module.discriminators), trainer.strategy.broadcast(weights), strict=True
             ):

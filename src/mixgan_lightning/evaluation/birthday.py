@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from mixgan_lightning import log_names
 from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.evaluation.measure import AgainstRows, other
-from mixgan_lightning.evaluation.real_data import Split
+from mixgan_lightning.evaluation.real_data import Split, evenly
 from mixgan_lightning.evaluation.seen import Seen
 from mixgan_lightning.metrics.feature_rows import FeatureRows
 from mixgan_lightning.options import check_count
@@ -84,7 +83,8 @@ class BirthdayMeasure(AgainstRows):
 
     def _built(self, reference: Tensor) -> _Birthday:
         self._sample_shape = tuple(reference.shape[1:])
-        return _Birthday(_evenly(reference.flatten(1), self.limit), self.quantile, self.limit)
+        rows = reference.flatten(1)
+        return _Birthday(rows[_some(len(rows), self.limit)], self.quantile, self.limit)
 
     def _named(self, computed: Any) -> dict[str, float]:
         estimate = {log_names.SUPPORT: self.found.estimate} if self.found.pairs else {}
@@ -103,12 +103,12 @@ class _Birthday(FeatureRows):
 
     def compute(self) -> Tensor:
         rows = self.ordered()
-        chosen = _evenly(torch.arange(len(rows)), self.limit)
+        chosen = _some(len(rows), self.limit)
         found = birthday_support(rows[chosen], self.threshold)
         self.found = found._replace(closest=chosen[found.closest])
         return torch.tensor(found.pairs)
 
 
-def _evenly(rows: Tensor, limit: int) -> Tensor:
-    """At most so many of the rows, evenly spaced: data are often sorted by class."""
-    return rows[:: math.ceil(len(rows) / limit)]
+def _some(n: int, limit: int) -> Tensor:
+    """Numbers of at most so many of n rows, evenly spaced: data are often sorted by class."""
+    return torch.tensor(evenly(range(n), limit))

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from mixgan_lightning.copies import copied
 from mixgan_lightning.errors import GANError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.objectives import NeuralNetDistance, Objective, Wasserstein
 from mixgan_lightning.scores import adversarial
-from mixgan_lightning.theory.fold import Mixed, chances, copied
+from mixgan_lightning.theory.fold import Mixed, chances
 
 LINEAR: tuple[type[Objective], ...] = (Wasserstein, NeuralNetDistance)  # f(x) = x, on D = s and on D = σ(s)
 
@@ -73,7 +74,8 @@ def average_discriminator(model: Mixed) -> AveragedDiscriminator:
         True
     """
     _check_linear(model.gan)
-    gan, networks = copied(model.gan, model.discriminators)
+    parts: Any = copied(nn.ModuleList([model.gan, *model.discriminators]))
+    gan, *networks = parts
     of_probabilities = isinstance(gan.objective, NeuralNetDistance)
     return AveragedDiscriminator(networks, chances(model.discriminators), gan, of_probabilities).eval()
 

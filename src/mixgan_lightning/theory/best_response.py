@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mixgan_lightning.copies import copied
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.optimizers import for_one_network, own_optimizers
@@ -73,7 +73,7 @@ class Game:
         payoff = payoff_matrix(self.gan, self.generators, self.discriminators, sample.parts(), seed)
         best_u = self.generators.components[int((payoff @ w_v).argmin())]
         best_v = self.discriminators.components[int((w_u @ payoff).argmax())]
-        generator, discriminator = _copied(best_u), _copied(best_v)
+        generator, discriminator = _to_train("generator", best_u), _to_train("discriminator", best_v)
         with self.gan.holding(generator, discriminator):
             of_u, of_v = (own.optimizer for own in own_optimizers(self.gan))
         with unchanged_buffers(self.gan, self.generators, self.discriminators):
@@ -132,9 +132,13 @@ class Game:
         return widened(flattened(self.gan.score(discriminator, images, batch), len(images)))
 
 
-def _copied(network: nn.Module) -> nn.Module:
-    tensors = [value for part in network.modules() for value in vars(part).values() if isinstance(value, Tensor)]
-    return deepcopy(network, memo={id(t): t.detach() for t in tensors})  # spectral_norm's weight: deepcopy refuses it
+def _to_train(player: str, network: nn.Module) -> nn.Module:
+    """A copy that learns: all of it, where all is frozen, as Lightning's ``freeze`` does for an evaluation."""
+    copy, parameters = copied(network), list(network.parameters())
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        rank_zero_warn(f"every parameter of the {player}s is frozen: their best response trains all of its own copy")
+        copy.requires_grad_(True)
+    return copy
 
 
 def _warn_of_diverged(**values: float) -> None:

@@ -69,7 +69,7 @@ def birthday_support(samples: Tensor, threshold: float, confidence: float = 0.95
     Raises:
         DataError: fewer samples than could say anything: with none colliding, N ≥ s must follow. That takes 9 at
             95 %.
-        ConfigurationError: a threshold below 0, a confidence not between 0 and 1.
+        ConfigurationError: a threshold below 0 or infinite, a confidence not between 0 and 1.
 
     Example:
         >>> atoms = torch.randn(500, 8)
@@ -93,7 +93,7 @@ def birthday_support(samples: Tensor, threshold: float, confidence: float = 0.95
         places, distances = torch.cat([places, here.cpu()]), torch.cat([distances, found.values.cpu()])
     pairs, every = int(partners.sum()) // 2, s * (s - 1) / 2
     low, high = (every / rate if rate else math.inf for rate in reversed(_pairs_interval(partners, confidence)))
-    order = distances.argsort()[:SHOWN]
+    order = distances.argsort()[: min(SHOWN, s * (s - 1) // 2)]
     return Support(s, pairs, float(threshold), low, high, places[order], distances[order])
 
 
@@ -101,14 +101,15 @@ def near_duplicate_distance(real: Tensor, quantile: float = 0.01) -> float:
     """How near two samples must be to count as one: a low quantile of real samples' distances to their nearest others.
 
     So of R distinct real samples a share of about ``quantile`` has a near-duplicate, and real data, tested with R
-    samples of their own, are estimated at R/quantile or so: as far as this threshold sees.
+    samples of their own, are estimated at R/quantile or so: as far as this threshold sees. Exact copies, which data
+    may hold, are passed over: a threshold of 0 would find no near-duplicate at all.
 
     Args:
         real: (R, *shape), R ≥ 2, held-out real data, of the same kind as the samples to test (pixels or features).
         quantile: in 0 … 1. Default: .01. 0: the closest pair's distance.
 
     Raises:
-        DataError: fewer than two samples.
+        DataError: fewer than two different samples.
         ConfigurationError: a quantile outside 0 … 1.
 
     Example:
@@ -118,11 +119,15 @@ def near_duplicate_distance(real: Tensor, quantile: float = 0.01) -> float:
     if not 0 <= quantile <= 1:
         raise ConfigurationError(f"quantile: expected a number in 0 … 1, got {quantile!r}")
     rows = _rows("real", real, 2)
+    copy = ROUNDING * float(rows.norm(dim=1).max())
     nearest = torch.full((len(rows),), math.inf, dtype=torch.float64, device=rows.device)
     for first, second, block in _blocks(rows):
+        block.masked_fill_(block <= copy, math.inf)
         for start, to_others in ((first, block.amin(1)), (second, block.amin(0))):
             mine = nearest[start : start + len(to_others)]
             torch.minimum(mine, to_others, out=mine)
+    if not nearest.isfinite().any():
+        raise DataError(f"real: expected different samples, got {len(rows)} copies of one")
     ordered = nearest.sort().values  # torch.quantile takes no more than 16 million
     return float(ordered[math.floor(quantile * (len(ordered) - 1))])
 
@@ -194,7 +199,7 @@ def _rows(name: str, samples: Tensor, fewest: int) -> Tensor:
 
 
 def _check_options(threshold: float, confidence: float) -> None:
-    if not threshold >= 0:
+    if not 0 <= threshold < math.inf:
         raise ConfigurationError(f"threshold: expected a distance of at least 0, got {threshold!r}")
     if not 0 < confidence < 1:
         raise ConfigurationError(f"confidence: expected a number between 0 and 1, got {confidence!r}")

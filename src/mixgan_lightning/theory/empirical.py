@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from mixgan_lightning.errors import ConfigurationError, DataError
-from mixgan_lightning.options import check_not_negative
-from mixgan_lightning.sampling import own_stream
+from mixgan_lightning.options import check_not_negative, check_seed
+from mixgan_lightning.sampling import chunk_seed, own_stream
 
 
 def pairwise_distances(x: Tensor, y: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def smoothed_jensen_shannon(x: Tensor, y: Tensor, width: float, seed: int = 0) -
         seed: of the noise.
 
     Raises:
-        ConfigurationError: a width that is not positive.
+        ConfigurationError: a width that is not positive, a seed that is none.
         DataError: samples of unlike shapes, none, or not finite.
 
     Example:
@@ -101,7 +101,7 @@ def smoothed_jensen_shannon(x: Tensor, y: Tensor, width: float, seed: int = 0) -
     """
     if not check_not_negative("width", width):
         raise ConfigurationError("width: expected a positive number, got 0")
-    with own_stream(x.device, seed):
+    with own_stream(x.device, chunk_seed(check_seed(seed), 0)):  # never the stream that drew samples by this seed
         noisy = [of + width * torch.randn_like(of) for of in (x, y)]
 
     def log_density(z: Tensor, centres: Tensor) -> Tensor:

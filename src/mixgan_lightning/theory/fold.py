@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -10,7 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from mixgan_lightning.errors import SamplingError
+from mixgan_lightning.copies import copied
+from mixgan_lightning.errors import ConfigurationError, SamplingError
 from mixgan_lightning.gan import GAN, Conditions
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.options import check_not_negative
@@ -92,8 +92,11 @@ class FoldedGenerator(nn.Module):
             labels: of a conditional GAN, (N,).
         """
         chosen, parts = self.select(h0), []
+        following = torch.jit.is_tracing() or torch.compiler.is_compiling()  # for a graph, of any number of rows
         for i, generator in enumerate(self.components):
             made = self._made(generator, latents, labels)
+            if not following and len(made) != len(h0):
+                raise ConfigurationError(f"h0: expected a number for each of {len(made)} latents, got {len(h0)}")
             share = chosen[:, i].reshape(-1, *[1] * (made.ndim - 1)).to(made.dtype)
             parts.append(torch.where(share > 0, share * made, 0))  # 0 of one not chosen, even where it gives NaN
         return torch.stack(parts).sum(0)
@@ -136,18 +139,11 @@ def fold(model: Mixed, delta: float = 1e-3) -> FoldedGenerator:
             "several work together; sample the mixture (model.sample), or write a mixgan_lightning.GAN with one "
             "generator"
         )
-    gan, generators = copied(model.gan, model.generators)
+    parts: Any = copied(nn.ModuleList([model.gan, *model.generators]))
+    gan, *generators = parts
     plain = type(gan).generate is GAN.generate
     folded = FoldedGenerator(generators, chances(model.generators), delta, None if plain else gan)
     return folded.eval()
-
-
-def copied(gan: Any, networks: Mixture) -> tuple[Any, list[nn.Module]]:
-    """Copies of the rules and of a player's networks."""
-    parts = [*gan.modules(), *networks.modules()]
-    tensors = [value for part in parts for value in vars(part).values() if isinstance(value, Tensor)]
-    derived = {id(tensor): tensor.detach() for tensor in tensors}  # spectral_norm's weight: deepcopy would refuse it
-    return copy.deepcopy((gan, list(networks)), memo=derived)
 
 
 def chances(mixture: Mixture) -> Tensor:

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from mixgan_lightning.errors import ConfigurationError
 
+ROUNDING = 0.01  # of a sum of weights: that of bfloat16
+
 
 def matrix_gap(payoff: Tensor, w_u: Tensor, w_v: Tensor) -> Tensor:
     r"""max_j (w_uᵀF)_j − min_i (F w_v)_i: what the players could gain together by their best components alone.
@@ -21,10 +23,11 @@ def matrix_gap(payoff: Tensor, w_u: Tensor, w_v: Tensor) -> Tensor:
         w_v: the discriminators' weights, (Tv,).
 
     Returns:
-        The gap, a scalar ≥ 0 but for rounding.
+        The gap, a scalar ≥ 0 but for rounding, in float64 on the CPU.
 
     Raises:
-        ConfigurationError: for shapes that do not fit, or a payoff that is not finite.
+        ConfigurationError: for shapes that do not fit, a payoff that is not finite, or weights that are no
+            probabilities of sum 1.
 
     Example:
         >>> import torch
@@ -38,4 +41,8 @@ def matrix_gap(payoff: Tensor, w_u: Tensor, w_v: Tensor) -> Tensor:
         raise ConfigurationError(f"payoff: expected {shape} for these weights, got {tuple(payoff.shape)}")
     if not payoff.isfinite().all():
         raise ConfigurationError("payoff: expected finite numbers, got NaN or infinity; the training has diverged")
+    payoff, w_u, w_v = (given.cpu().double() for given in (payoff, w_u, w_v))
+    for name, w in (("w_u", w_u), ("w_v", w_v)):
+        if not (w >= 0).all() or not abs(float(w.detach().sum()) - 1) < ROUNDING:
+            raise ConfigurationError(f"{name}: expected weights of at least 0 and of sum 1, got {w.tolist()}")
     return (w_u @ payoff).max() - (payoff @ w_v).min()

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from mixgan_lightning.errors import ConfigurationError, DataError, GANError
 from mixgan_lightning.gan import MakeOptimizer
 from mixgan_lightning.objectives import NeuralNetDistance, Objective
-from mixgan_lightning.options import check_count
+from mixgan_lightning.options import check_count, check_seed
 from mixgan_lightning.penalties import Penalty
-from mixgan_lightning.sampling import CHUNK, evaluating, own_stream
+from mixgan_lightning.sampling import CHUNK, chunk_seed, evaluating, own_stream
 from mixgan_lightning.scores import adversarial, flattened
 
 ADAM: MakeOptimizer = partial(torch.optim.Adam, lr=1e-3)  # measured: within .01 of the closed forms in 500 steps
@@ -75,7 +75,7 @@ def neural_net_divergence(
         DataError: samples of unlike shapes, fewer than two, or not finite.
         GANError: a network instead of a function; a D that cannot take the samples, gives no score for each, gives
             scores that are not meant for the objective, or diverged.
-        ConfigurationError: an f that is no objective, or a number of steps or samples below 1.
+        ConfigurationError: an f that is no objective, a number of steps or samples below 1, a seed that is none.
 
     Example:
         >>> from mixgan_lightning.networks import MLPDiscriminator
@@ -89,7 +89,8 @@ def neural_net_divergence(
     _check_samples(real, fake)
     real, fake = real.detach(), fake.detach()
     full_precision = torch.autocast(real.device.type, enabled=False)  # whatever the training around it has
-    with own_stream(real.device, seed), torch.inference_mode(False), torch.enable_grad(), full_precision:
+    stream = chunk_seed(check_seed(seed), 0)  # never the one that drew samples by this seed
+    with own_stream(real.device, stream), torch.inference_mode(False), torch.enable_grad(), full_precision:
         critic = _Critic(make_discriminator().to(real), objective, penalty or Penalty())
         critic.train(real[::2], fake[::2], optimizer, steps, batch_size)
         train, held_out = (critic.measured(real[half::2], fake[half::2]) for half in (0, 1))
