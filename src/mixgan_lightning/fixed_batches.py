@@ -36,7 +36,7 @@ class FixedBatches:
         trainer = module.trainer
         with own_stream(module.device, self.seed):
             found = TrainingBatches(trainer).some(self.num_samples, Share(trainer.global_rank, trainer.world_size))
-            self.batches = [_transferred(batch, trainer) for batch in found or []]
+            self.batches = [transferred(batch, trainer) for batch in found or []]
         self._left = self.num_samples if found is None else 0
 
     def see(self, module: MixtureModule, batch: Any) -> None:
@@ -53,7 +53,7 @@ class FixedBatches:
         return trainer.strategy.reduce(matrix, reduce_op="mean")
 
 
-def _transferred(batch: Any, trainer: pl.Trainer) -> Any:
+def transferred(batch: Any, trainer: pl.Trainer) -> Any:
     """As a training step gets it."""
     batch = trainer.precision_plugin.convert_input(batch)
     batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=0)

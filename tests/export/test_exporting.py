@@ -3,14 +3,18 @@ import json
 import subprocess
 import sys
 import warnings
+import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+import mixgan_lightning
 from mixgan_lightning import GAN, mix
 from mixgan_lightning.errors import ConfigurationError, GANError, MissingLibraryError
 from mixgan_lightning.export import FORMATS, check_path, export
+from mixgan_lightning.export.sampler import TensorSampler
 
 NAMES = ["mlp", "dcgan", "cdcgan", "conditional batchnorm"]
 WITHOUT_THE_PACKAGE = """
@@ -66,8 +70,22 @@ def test_onnx_gives_the_models_images(name, mixtures, given, tmp_path):
         inputs, expected = given(mixtures[name], n, seed=n)
         assert names == ["h0", "latents", "labels"][: len(inputs)]
         (found,) = session.run(["images"], dict(zip(names, (x.numpy() for x in inputs), strict=True)))
-        if n > 1:
-            near(torch.from_numpy(found), expected, 1e-5)
+        assert found.shape == expected.shape
+        assert abs(found - expected.numpy()).max() <= 1e-5
+    assert expected.std() > 0.05  # different samples, of which an error would show
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_no_path_of_the_machine_that_made_a_file_is_in_it(kind, mixtures, tmp_path):
+    for library in ("onnxscript", "safetensors"):
+        pytest.importorskip(library)
+    path = export(mixtures["cdcgan"], tmp_path / f"sampler{FORMATS[kind]}", kind)
+    parts = [path.read_bytes()]
+    if kind in ("torchscript", "pt2"):
+        with zipfile.ZipFile(path) as archive:
+            parts += [archive.read(name) for name in archive.namelist()]
+    places = [str(Path(module.__file__).parent).encode() for module in (torch, mixgan_lightning)]
+    assert not [place for place in places for part in parts if place in part]
 
 
 class Constant(nn.Module):
@@ -222,6 +240,58 @@ def test_latents_of_several_tensors_are_refused_but_for_the_weights(kind, tmp_pa
     pytest.importorskip("safetensors")
     export(model, tmp_path / "weights.safetensors", "safetensors")
     assert "inputs" not in json.loads((tmp_path / "weights.safetensors.json").read_text())
+
+
+class LabelsAmongLatents(GAN):
+    """As an AC-GAN's: ``generate`` wants the pair."""
+
+    def latents(self, n, batch):
+        return torch.randn(n, 4), batch.labels
+
+    def generate(self, generator, latents, batch):
+        z, labels = latents
+        return generator(z) + labels[:, None]
+
+
+def test_labels_among_the_latents_are_refused_but_for_the_weights(tmp_path):
+    pytest.importorskip("safetensors")
+    model = mix(lambda: LabelsAmongLatents(nn.Linear(4, 2), nn.Linear(2, 1), latent_dim=4, num_classes=3), 2)
+    with pytest.raises(GANError, match="expected latents that are one tensor"):
+        export(model, tmp_path / "sampler.pt")
+    export(model, tmp_path / "weights.safetensors", "safetensors")
+    found = json.loads((tmp_path / "weights.safetensors.json").read_text())
+    assert found["generate"] == "by LabelsAmongLatents.generate, with what it holds"
+
+
+class Twisted(nn.Linear):
+    """Of another sign, once it has been traced with positive latents: a constant of the graph."""
+
+    def forward(self, latents):
+        return super().forward(latents) * (1.0 if latents.mean().item() > -1e9 and self.calls() < 2 else -1.0)
+
+    def calls(self):
+        self.count = getattr(self, "count", 0) + 1
+        return self.count
+
+
+def test_a_generator_of_little_weight_is_checked_as_well(tmp_path):
+    """Of 16 samples drawn by the weights none would be its own."""
+    networks = iter([nn.Linear(4, 2), Twisted(4, 2)])
+    model = mix(lambda: GAN(next(networks), nn.Linear(2, 1), latent_dim=4), 2)
+    model.generators.log_probabilities.data = torch.tensor([0.999, 0.001]).log()
+    with pytest.raises(GANError, match="gives other samples than the model"):
+        export(model, tmp_path / "sampler.pt")
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0.5, 0.5], [0.0, 1.0, 0.0], [0.3, 0.0, 0.699999, 1e-6]])
+def test_inputs_of_all_are_as_many_for_each_generator_that_has_weight(weights):
+    model = mix(lambda: GAN(nn.Linear(4, 2), nn.Linear(2, 1), latent_dim=4), len(weights))
+    model.generators.log_probabilities.data = torch.tensor(weights).log()
+    sampler = TensorSampler.of(model)
+    h0, latents = sampler.inputs_of_all(3)
+    chosen = (h0[:, None] > sampler.network.thresholds).sum(1)
+    assert torch.bincount(chosen, minlength=len(weights)).tolist() == [3 * (w > 0) for w in weights]
+    assert len(latents) == len(h0)
 
 
 @pytest.mark.parametrize("network", [Noisy, OfLength])

@@ -14,6 +14,7 @@ from mixgan_lightning.callbacks.occasion import Occasion, Occasional
 from mixgan_lightning.errors import ConfigurationError, GANError, TrainingError
 from mixgan_lightning.evaluation import real_batch
 from mixgan_lightning.evaluation.real_data import Split
+from mixgan_lightning.fixed_batches import transferred
 from mixgan_lightning.module import MixGANModule
 from mixgan_lightning.options import check_count, check_seed
 from mixgan_lightning.processes import everyones, together
@@ -72,6 +73,10 @@ class DualityGap(Occasional):
         with together():
             datamodule, images = trainer.datamodule, pl_module.gan.images  # type: ignore[attr-defined]
             self._data = real_batch(datamodule, self.split, images, self.num_samples)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The data as the players get them."""
+        self._data = transferred(self._data, trainer)
 
     def measure(self, trainer: pl.Trainer, module: Any) -> None:
         """Measure and log."""

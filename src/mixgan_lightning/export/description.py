@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from importlib.metadata import version
@@ -32,7 +33,14 @@ def _mixture(model: MixtureModule) -> dict[str, Any]:
         "generator": type(generator).__name__,
         "architecture": repr(generator).splitlines(),
         "gan": model.hparams.get("make_gan"),
+        **_own_generate(model),
     }
+
+
+def _own_generate(model: MixtureModule) -> dict[str, str]:
+    """Where a GAN's own method stands between latents and generator, which weights alone do not hold."""
+    own = isinstance(model.gan, GAN) and type(model.gan).generate is not GAN.generate
+    return {"generate": f"by {type(model.gan).__name__}.generate, with what it holds"} if own else {}
 
 
 def _labels(model: MixtureModule) -> dict[str, Any]:
@@ -49,7 +57,7 @@ def _called(sampler: TensorSampler) -> dict[str, Any]:
     plain = isinstance(gan, GAN) and type(gan).latents is GAN.latents
     laws = (
         "standard normal; chooses the i-th generator, i = 0 … T - 1, where i of the thresholds are below it",
-        "standard normal" if plain else f"as {type(gan).__name__}.latents draws them",
+        "standard normal" if plain else _law(gan),
         "classes, drawn by class_weights",
     )
     return {
@@ -59,6 +67,12 @@ def _called(sampler: TensorSampler) -> dict[str, Any]:
         ],
         "outputs": [{"name": "images", **_typed(sampler.samples(inputs))}],
     }
+
+
+def _law(gan: Any) -> str:
+    """Of latents of a GAN's own: what its method says of them."""
+    said = (inspect.getdoc(type(gan).latents) or "").partition("\n")[0] if isinstance(gan, GAN) else ""
+    return f"as {type(gan).__name__}.latents draws them" + (f": {said}" if said else "")
 
 
 def _typed(rows: Tensor) -> dict[str, Any]:

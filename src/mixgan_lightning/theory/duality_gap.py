@@ -15,8 +15,8 @@ from mixgan_lightning.errors import DataError, GANError, TrainingError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.options import check_count, check_seed
-from mixgan_lightning.payoff.trees import each, rows_of
-from mixgan_lightning.sampling import chunk_seed
+from mixgan_lightning.payoff.trees import each, first_rows, rows_of
+from mixgan_lightning.sampling import chunk_seed, evaluating, own_stream
 from mixgan_lightning.theory.best_response import Game, Sample
 
 LEAST = 4  # samples: two for each half
@@ -102,7 +102,7 @@ def duality_gap(
 
     Raises:
         GANError: a model without scores: an unmodified GAN, or one with losses of its own.
-        DataError: too few samples, or not finite.
+        DataError: too few samples, of another shape than the generators', or not finite.
         ConfigurationError: a number of steps or samples below 1, a seed that is none.
         TrainingError: the model's own payoff is not finite.
 
@@ -119,6 +119,7 @@ def duality_gap(
     check_count("steps", steps)
     check_count("batch_size", batch_size)
     halves = _halves(gan, data, batch_size)
+    _check_shape(model, halves[0])
     seed_train, seed_held_out = (chunk_seed(check_seed(seed), half) for half in (0, 1))
     game = Game(gan, model.generators, model.discriminators)
     full_precision = torch.autocast(gan.like.device.type, enabled=False)  # whatever the training around it has
@@ -153,6 +154,14 @@ def _with_payoff(model: HasGame) -> GAN:
     return model.gan
 
 
+def _check_shape(model: HasGame, sample: Sample) -> None:
+    gan, generator, batch = model.gan, model.generators.components[0], first_rows(sample.batch, sample.n, 2)
+    with own_stream(gan.like.device, 0), evaluating(gan, generator):
+        made = tuple(gan.generate(generator, gan.latents(2, batch), batch).shape[1:])
+    if (real := tuple(gan.images(batch).shape[1:])) != made:
+        raise DataError(f"duality_gap: expected real samples of shape {made}, as the generators draw, got {real}")
+
+
 def _halves(gan: GAN, data: Any, batch_size: int) -> list[Sample]:
     """Every other sample to train on, and those between to measure on, on the model's device."""
     n = len(gan.images(data))
@@ -163,6 +172,7 @@ def _halves(gan: GAN, data: Any, batch_size: int) -> list[Sample]:
     for leaf in tree_leaves(data):
         if isinstance(leaf, Tensor) and not leaf.isfinite().all():
             raise DataError("duality_gap: expected finite data, got NaN or infinity; clean them")
-    there = each(lambda leaf: leaf.detach().to(gan.like.device), data)
+    like = gan.like
+    there = each(lambda leaf: leaf.detach().to(like if leaf.is_floating_point() else like.device), data)
     parts = [rows_of(there, n, slice(half, None, 2)) for half in (0, 1)]
     return [Sample(part, len(gan.images(part)), batch_size) for part in parts]
