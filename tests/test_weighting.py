@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from mixgan_lightning import MixGANModule, mix
-from mixgan_lightning.errors import CheckpointError, ConfigurationError
+from mixgan_lightning.errors import CheckpointError, ConfigurationError, TrainingError
 from mixgan_lightning.evaluation import TrainingBatches
 from mixgan_lightning.independent import IndependentGANs
 from mixgan_lightning.payoff import payoff_matrix
@@ -104,6 +104,16 @@ def test_solving_draws_nothing_and_leaves_buffers_alone(fit, toy):
         for weighting in (Nash(every=1, uniform_share=1.0), "uniform")
     )
     assert all(torch.equal(a, b) for a, b in zip(parameters_of(solved), parameters_of(uniform), strict=True))
+
+
+def test_a_payoff_that_is_no_number_stops_the_training_as_a_divergence(fit, toy):
+    class Break(pl.Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            module.discriminators.components[0][0].weight.data.fill_(float("nan"))
+
+    model = mix(toy(), 2, weighting=Nash(every=2))
+    with pytest.raises(TrainingError, match="the training has diverged at batch 2: NaN or infinity in the payoff"):
+        fit(model, torch.randn(64, 2), callbacks=[Break()])
 
 
 def test_a_game_of_one_network_each_has_nothing_to_solve(fit, toy):

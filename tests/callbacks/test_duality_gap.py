@@ -36,6 +36,21 @@ def test_by_steps_and_on_training_data(fit, points_model, ring, rows):
     assert callback.latest == duality_gap(model, evenly, steps=5, batch_size=32)
 
 
+def test_the_data_are_those_that_the_players_get(fit, points_model, ring):
+    """After the datamodule's hooks, and in the Trainer's precision."""
+
+    class Shifting(type(ring)):
+        def on_before_batch_transfer(self, batch, dataloader_idx):
+            return [batch[0] + 5, *batch[1:]] if isinstance(batch, list | tuple) else batch + 5
+
+    ring.__class__ = Shifting
+    callback, model = DualityGap(**BRIEF), points_model()
+    fit(model, ring, callbacks=[callback], limit_train_batches=2)
+    assert callback.latest == duality_gap(model, ring.validation.tensors[0][::10] + 5, steps=5, batch_size=32)
+    fit(points_model(), ring, callbacks=[callback], limit_train_batches=2, precision="64-true")
+    assert callback.latest.gap > 0
+
+
 def test_training_is_the_same_with_and_without_it(fit, digits_model, digits):
     def trained(*callbacks):
         torch.manual_seed(1)

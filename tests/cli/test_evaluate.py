@@ -11,6 +11,7 @@ from PIL import Image
 
 from mixgan_lightning import MixGANModule, log_names, mix, pictures
 from mixgan_lightning.callbacks import InceptionScoreCallback, ModeCoverageCallback
+from mixgan_lightning.cli import evaluate
 from mixgan_lightning.data import DigitsDataModule, GaussiansRing
 from mixgan_lightning.errors import ConfigurationError
 from mixgan_lightning.evaluation import (
@@ -157,6 +158,20 @@ def test_the_duality_gap_is_measured_where_it_is_asked_for(digits, mixgan_evalua
     outcome = found(ran)["duality_gap"]
     assert outcome == {"gap": expected.gap, **asdict(expected)}
     assert (outcome["train_samples"], outcome["held_out_samples"]) == (50, 50)
+
+
+def test_what_is_of_a_checkpoint_is_refused_of_a_folder(mixgan_evaluate):
+    for option in ("duality_gap.steps=5", "weights=ema"):
+        ran = mixgan_evaluate("images=any", option)
+        assert (
+            ran.err == f"mixgan-evaluate: {option}: is of a checkpoint (ckpt_path=FILE); images=DIR has no networks\n"
+        )
+
+
+def test_a_duality_gap_that_cannot_be_costs_no_scoring(digits, mixgan_evaluate, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "_rows", lambda *_: pytest.fail("it was scored"))
+    ran = mixgan_evaluate(f"ckpt_path={digits}", "duality_gap.steps=5", "duality_gap.num_samples=0")
+    assert ran.err.startswith("mixgan-evaluate: num_samples: expected a whole number")
 
 
 def test_number_and_seed_of_the_samples_may_be_chosen(digits, mixgan_evaluate, found):

@@ -100,6 +100,24 @@ def test_exact_copies_are_found_at_threshold_zero():
     assert found.closest.diff(dim=1).eq(50).all()
 
 
+def test_copies_among_the_real_samples_do_not_make_the_threshold_0():
+    """Else a collapsed generator with a little noise would pass for one without a single collision."""
+    real = torch.randn(300, 8)
+    without = near_duplicate_distance(real)
+    assert near_duplicate_distance(torch.cat([real, real[:20]])) == pytest.approx(without, rel=0.2)
+    collapsed = real[:20].repeat(18, 1) + 1e-3 * torch.randn(360, 8)
+    found = birthday_support(collapsed, near_duplicate_distance(torch.cat([real, real[:20]])))
+    assert 20 < found.estimate < 23
+    with pytest.raises(DataError, match="expected different samples, got 30 copies of one"):
+        near_duplicate_distance(torch.ones(30, 8))
+
+
+def test_of_few_samples_only_pairs_are_shown():
+    found = birthday_support(torch.arange(4.0)[:, None], 0.5, confidence=0.5)
+    assert len(found.closest) == 6
+    assert found.distances.isfinite().all()
+
+
 def test_images_are_compared_by_all_their_pixels():
     images = torch.rand(30, 3, 4, 4)
     images[20] = images[3] + 1e-4

@@ -89,6 +89,41 @@ def test_more_steps_find_better_responses():
     assert gaps[0] < gaps[1] < gaps[2]
 
 
+def weighted(model, w_u, w_v):
+    model.generators.log_probabilities.data = torch.tensor(w_u).log()
+    model.discriminators.log_probabilities.data = torch.tensor(w_v).log()
+    return model
+
+
+def test_each_player_answers_the_weights_of_the_other():
+    """Against rock by .1 and paper by .9 scissors are best; against both by ½ paper would be."""
+    model = weighted(rock_paper_scissors((0, 1), (0, 1), sure=9.0), [0.1, 0.9], [0.1, 0.9])
+    found = duality_gap(model, torch.zeros(8, 3), steps=300)
+    assert (found.best_discriminator, found.best_generator) == pytest.approx((0.8, -0.8), abs=0.02)
+
+
+def test_a_response_begins_with_the_best_component():
+    model = weighted(rock_paper_scissors((0, 1, 2), (0, 1, 2)), [0.7, 0.2, 0.1], [0.2, 0.1, 0.7])
+    payoff = payoff_matrix(model.gan, model.generators, model.discriminators, [torch.zeros(4, 3)])
+    found = duality_gap(model, torch.zeros(8, 3), steps=1)
+    w_u, w_v = model.generators.weights.detach(), model.discriminators.weights.detach()
+    assert found.best_generator <= float((payoff @ w_v).min()) + 1e-6
+    assert found.best_discriminator >= float((w_u @ payoff).max()) - 1e-6
+    assert found.matrix_gap == pytest.approx(float(matrix_gap(payoff, w_u, w_v)), abs=1e-6)
+    assert found.matrix_gap <= found.gap
+
+
+def test_where_all_is_frozen_the_copies_learn_and_it_is_said():
+    """As after Lightning's ``freeze``."""
+    free = duality_gap(rock_paper_scissors((0,), (0,)), torch.zeros(8, 3), steps=50)
+    model = rock_paper_scissors((0,), (0,))
+    model.freeze()
+    with pytest.warns(UserWarning, match=r"every parameter of the (generator|discriminator)s is frozen"):
+        found = duality_gap(model, torch.zeros(8, 3), steps=50)
+    assert found == free
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
 # ---------------------------------------------------------------------------------------- two numbers
 
 
@@ -164,6 +199,62 @@ def test_a_response_that_its_training_made_worse_is_not_taken():
     model = mix(lambda: GAN(Point(-1.0), Bump(), Wasserstein(), latent_dim=1, optimizer=leap), 1)
     found = duality_gap(model, torch.ones(8, 1), steps=3)
     assert found.best_discriminator == found.payoff == pytest.approx(float(torch.tensor(-0.01).exp()))
+
+
+def test_a_generator_that_its_training_made_worse_is_not_taken():
+    class Peak(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.at = nn.Parameter(torch.tensor(0.1))
+
+        def forward(self, latents):
+            return torch.exp(-self.at.square()).expand(len(latents), 1)
+
+    leap = partial(torch.optim.SGD, lr=1e4)
+    model = mix(lambda: GAN(Peak(), Slope(1.0), Wasserstein(), latent_dim=1, optimizer=leap), 1)
+    found = duality_gap(model, torch.zeros(8, 1), steps=3)
+    assert found.best_generator == found.payoff == pytest.approx(-float(torch.tensor(-0.01).exp()))
+
+
+class FarPenalised(GAN):
+    """Penalises slopes on fakes beyond .9 alone."""
+
+    def penalty(self, discriminator, real, fake):
+        return 1e3 * (discriminator(fake) * (fake[:, 0] > 0.9)).square().mean()
+
+
+def test_penalties_are_weighted_as_the_generators_are():
+    """The generator beyond .9 has hardly any weight, so D' is hardly kept from a steep slope."""
+    points, slopes = iter([-0.5, 3.0]), iter([0.0, 0.1])
+    options = {"objective": Wasserstein(), "latent_dim": 1, "optimizer": ADAM}
+    model = mix(lambda: FarPenalised(Point(next(points)), Slope(next(slopes)), **options), 2)
+    weighted(model, [1 - 1e-9, 1e-9], [0.5, 0.5])
+    assert duality_gap(model, torch.zeros(8, 1), steps=100).best_discriminator > 1
+
+
+class OfLabels(GAN):
+    """Scores change their sign with the label; fakes have labels of their own, 1."""
+
+    def images(self, batch):
+        return batch[0]
+
+    def fake_batch(self, latents, batch):
+        return batch[0], torch.ones_like(batch[1])
+
+    def score(self, discriminator, images, batch):
+        return (discriminator(images) * (2 * batch[1][:, None] - 1)).flatten()
+
+
+def test_fakes_are_scored_beside_their_own_labels():
+    model = mix(
+        lambda: OfLabels(
+            Point(0.5), Slope(0.25), Wasserstein(), latent_dim=1, penalty=WeightClipping(0.5), optimizer=ADAM
+        ),
+        1,
+    )
+    found = duality_gap(model, (torch.zeros(8, 1), torch.zeros(8)), steps=200)
+    assert found.best_discriminator == pytest.approx(float(torch.tensor(0.5).tanh()) / 2, abs=1e-5)
+    assert found.best_generator == pytest.approx(-0.25, abs=0.01)
 
 
 # ---------------------------------------------------------------------------------------- GANs of points
@@ -319,6 +410,17 @@ class OwnLosses(MixGANModule):
 def test_models_without_scores_are_told_what_there_is_instead(make, ring, module_with_losses):
     with pytest.raises(GANError, match=r"has no payoff.*neural_net_divergence.*matrix_gap"):
         duality_gap(make(module_with_losses), ring)
+
+
+def test_data_are_taken_in_the_models_precision(ring):
+    model = mix(points_gan, 2).double()
+    assert duality_gap(model, ring, steps=2) == duality_gap(model, ring.double(), steps=2)
+    assert duality_gap(model.float(), ring.double(), steps=2).gap > 0
+
+
+def test_data_of_another_shape_are_refused(ring):
+    with pytest.raises(DataError, match=r"expected real samples of shape \(2,\), as the generators draw, got \(3,\)"):
+        duality_gap(mix(points_gan, 2), torch.randn(40, 3))
 
 
 def test_too_few_data_and_data_that_are_not_finite_are_refused(ring):

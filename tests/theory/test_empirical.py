@@ -101,6 +101,16 @@ def test_noise_has_a_seed_and_leaves_the_global_stream():
     assert first == again != other
 
 
+def test_noise_is_not_the_samples_over_again():
+    """Samples that were drawn by the same seed: noise equal to them would only spread them."""
+    x, y = torch.randn(2, 300, 10, generator=torch.Generator().manual_seed(0))
+    same, others = (smoothed_jensen_shannon(x, y, 1.0, seed) for seed in (0, 1))
+    assert same == pytest.approx(others, abs=0.04)
+    torch.manual_seed(5)
+    x, y = torch.randn(300, 10), torch.randn(300, 10)
+    assert smoothed_jensen_shannon(x, y, 1.0, seed=5) < 0.2
+
+
 @pytest.mark.parametrize("width", [0, -1.0, float("nan")])
 def test_noise_has_a_positive_width(width):
     with pytest.raises(ConfigurationError, match="width: expected a"):

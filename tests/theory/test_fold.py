@@ -181,6 +181,12 @@ def test_it_can_be_traced_and_exported_for_any_number_of_rows(model):
     assert torch.equal(traced(*others), network(*others))
 
 
+def test_a_number_for_each_latent_is_wanted(model):
+    network = fold(model)
+    with pytest.raises(ConfigurationError, match="h0: expected a number for each of 5 latents, got 1"):
+        network(torch.randn(1), torch.randn(5, model.gan.latent_dim))
+
+
 def test_what_it_is_says_how_wrong_it_may_be(model):
     assert "delta=0.001, wrong_mass<=0.00" in repr(fold(model))
 

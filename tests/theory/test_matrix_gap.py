@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mixgan_lightning.errors import ConfigurationError
-from mixgan_lightning.theory import matrix_gap
+from mixgan_lightning.theory import matrix_gap, nash_weights
 
 ROCK_PAPER_SCISSORS = torch.tensor([[0.0, 1, -1], [-1, 0, 1], [1, -1, 0]], dtype=torch.float64)
 
@@ -42,6 +42,21 @@ def test_a_payoff_that_is_not_finite_is_refused(bad):
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ConfigurationError, match=r"expected \(2, 3\) for these weights, got \(3, 3\)"):
         matrix_gap(ROCK_PAPER_SCISSORS, torch.ones(2) / 2, torch.ones(3) / 3)
+
+
+@pytest.mark.parametrize("w", [[1.0, 1, 1], [0.5, 0.6, -0.1], [0.5, float("nan"), 0.5]])
+def test_weights_that_are_no_probabilities_are_refused(w):
+    uniform = torch.full((3,), 1 / 3)
+    for player, given in (("w_u", (torch.tensor(w), uniform)), ("w_v", (uniform, torch.tensor(w)))):
+        with pytest.raises(ConfigurationError, match=f"{player}: expected weights of at least 0 and of sum 1"):
+            matrix_gap(ROCK_PAPER_SCISSORS, *given)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_weights_that_solve_a_game_have_no_gap_in_it(dtype):
+    payoff = ROCK_PAPER_SCISSORS.to(dtype)
+    w_u, w_v, _ = nash_weights(payoff)
+    assert float(matrix_gap(payoff, w_u, w_v)) == pytest.approx(0, abs=1e-12)
 
 
 def test_one_network_each_has_no_other_to_turn_to():

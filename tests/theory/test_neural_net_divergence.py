@@ -281,6 +281,24 @@ def test_a_seed_gives_one_value_and_another_seed_another():
     assert first.held_out != other.held_out
 
 
+def test_the_first_discriminator_does_not_depend_on_samples_drawn_by_the_same_seed():
+    made = []
+
+    def build():
+        made.append(nn.Linear(100, 32))
+        return nn.Sequential(made[-1], nn.ReLU(), nn.Linear(32, 1))
+
+    real, fake = torch.randn(2, 64, 100, generator=torch.Generator().manual_seed(3))
+    before = torch.get_rng_state()
+    torch.manual_seed(3)
+    drawn_by_the_seed = nn.Linear(100, 32).weight.detach()
+    torch.set_rng_state(before)
+    neural_net_divergence(real, fake, build, steps=1, optimizer=partial(torch.optim.SGD, lr=0.0), seed=3)
+    assert not torch.equal(made[0].weight, drawn_by_the_seed)
+    rows = torch.stack([made[0].weight.detach(), real[:32]])
+    assert abs(float((rows[0] * rows[1]).mean() / rows[0].std())) < 0.1  # 3,200 products: 0 ± .018
+
+
 def test_the_global_random_streams_are_left_alone():
     def drawn():
         return torch.rand(2).tolist(), np.random.rand(), random.random()  # noqa: NPY002

@@ -64,6 +64,7 @@ def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
             f"{config.ckpt_path} draws samples of shape {drawn}, the data hold {real}; choose the data that it was "
             "trained on (data=NAME and its options)"
         )
+    found_gap = _duality_gap(config, model, datamodule)  # first: what cannot be had must not cost a whole scoring
     quality.prepare(model, datamodule)
     n, seed = quality.scoring.num_samples or 0, quality.seed
     samples: dict[str, Samples] = {"mixture": DrawnSamples(model.sampler, n, seed)}
@@ -75,7 +76,7 @@ def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:
         component_weights=w,
         seed=seed,
         weights=weights,
-        duality_gap=_duality_gap(config, model, datamodule),
+        duality_gap=found_gap,
         **_conditions(quality.scoring, config),
     )
 
@@ -91,6 +92,9 @@ def _duality_gap(config: DictConfig, model: MixGANModule, datamodule: pl.Lightni
 
 
 def _of_folder(config: DictConfig, device: torch.device) -> Outcome:
+    for name, asked in (("duality_gap.steps", config.duality_gap.steps), ("weights", config.weights)):
+        if asked is not None:
+            raise ConfigurationError(f"{name}={asked}: is of a checkpoint (ckpt_path=FILE); images=DIR has no networks")
     datamodule = _data(config)
     folder = FolderSamples(config.images, channels=_sample_shape(datamodule, images_of)[0], limit=config.n)
     quality = _quality(config, len(folder))

@@ -122,6 +122,7 @@ def _game(
     best_discriminator: float,
     best_generator: float,
     payoff: float,
+    matrix_gap: float,
     steps: int,
     train_samples: int,
     held_out_samples: int,
@@ -131,7 +132,7 @@ def _game(
     return (
         f"duality gap: {gap:.3g}{below}, best discriminator {best_discriminator:.3g}, payoff {payoff:.3g}, best "
         f"generator {best_generator:.3g}; responses of {steps:,} steps on {train_samples:,} held-out real samples, "
-        f"measured on {held_out_samples:,} others"
+        f"measured on {held_out_samples:,} others; by the best components alone {matrix_gap:.3g}"
     )
 
 

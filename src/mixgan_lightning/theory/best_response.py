@@ -55,6 +55,10 @@ class Game:
         """w_u and w_v, without a graph."""
         return self.generators.weights.detach(), self.discriminators.weights.detach()
 
+    def matrix(self, sample: Sample, seed: int) -> Tensor:
+        """F, (Tu, Tv), on all of a sample."""
+        return payoff_matrix(self.gan, self.generators, self.discriminators, sample.parts(), seed)
+
     def value(self, sample: Sample, seed: int, generator: Any = None, discriminator: Any = None) -> float:
         """M on all of a sample; with one network in the place of a player, if given."""
         w_u, w_v = self.weights
@@ -70,7 +74,7 @@ class Game:
         rate. One that training did not make better there is not taken: the component that it started from is.
         """
         w_u, w_v = self.weights
-        payoff = payoff_matrix(self.gan, self.generators, self.discriminators, sample.parts(), seed)
+        payoff = self.matrix(sample, seed)
         best_u = self.generators.components[int((payoff @ w_v).argmin())]
         best_v = self.discriminators.components[int((w_u @ payoff).argmax())]
         generator, discriminator = _to_train("generator", best_u), _to_train("discriminator", best_v)

@@ -15,9 +15,11 @@ from mixgan_lightning.errors import DataError, GANError, TrainingError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.options import check_count, check_seed
+from mixgan_lightning.payoff import expectation
 from mixgan_lightning.payoff.trees import each, first_rows, rows_of
 from mixgan_lightning.sampling import chunk_seed, evaluating, own_stream
 from mixgan_lightning.theory.best_response import Game, Sample
+from mixgan_lightning.theory.matrix_gap import matrix_gap
 
 LEAST = 4  # samples: two for each half
 
@@ -45,6 +47,8 @@ class DualityGapEstimate:
     """min_G' M(G', D): what the generator that answers the discriminators' mixture best pays to it."""
     payoff: float
     """M(G, D) = w_uᵀ F w_v, of the players as they are; between the two, but for chance."""
+    matrix_gap: float
+    """What the best components that there are reach, `theory.matrix_gap` of F on the same half: a part of the gap."""
     steps: int
     """Of each best response's training."""
     train_samples: int
@@ -125,16 +129,21 @@ def duality_gap(
     full_precision = torch.autocast(gan.like.device.type, enabled=False)  # whatever the training around it has
     with torch.inference_mode(False), torch.enable_grad(), full_precision:
         generator, discriminator = game.best_responses(halves[0], steps, seed_train)
+        best_discriminator = game.value(halves[1], seed_held_out, discriminator=discriminator)
+        best_generator = game.value(halves[1], seed_held_out, generator=generator)
+        matrix = game.matrix(halves[1], seed_held_out)
+        if not matrix.isfinite().all() or not math.isfinite(best_discriminator - best_generator):
+            raise TrainingError("the payoff is NaN or infinite: the training has diverged, and there is no duality gap")
+        w_u, w_v = (w.cpu().double() for w in game.weights)
         found = DualityGapEstimate(
-            best_discriminator=game.value(halves[1], seed_held_out, discriminator=discriminator),
-            best_generator=game.value(halves[1], seed_held_out, generator=generator),
-            payoff=game.value(halves[1], seed_held_out),
+            best_discriminator=best_discriminator,
+            best_generator=best_generator,
+            payoff=float(expectation(w_u, matrix.cpu().double(), w_v)),
+            matrix_gap=float(matrix_gap(matrix, w_u, w_v)),
             steps=steps,
             train_samples=halves[0].n,
             held_out_samples=halves[1].n,
         )
-    if not math.isfinite(found.gap + found.payoff):
-        raise TrainingError("the payoff is NaN or infinite: the training has diverged, and there is no duality gap")
     if found.is_negative:
         rank_zero_warn(
             f"duality_gap: the estimate is negative ({found.gap:.3g}): on {found.held_out_samples} samples the best "
