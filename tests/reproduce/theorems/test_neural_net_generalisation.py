@@ -6,7 +6,9 @@ import pytest
 from mixgan_lightning.reproduce.theorems import NeuralNetGeneralisation
 
 TRAINED, HELD_OUT = "on the samples, where D was trained", "the same D, held out"
-MEASURED = {50: 0.96, 200: 0.82, 1_000: 0.78, 5_000: 0.33, 20_000: 0.09}  # D of width 32, 100 dimensions
+# D of width 32, 100 dimensions: docs/theorems.md, and another implementation's, whose training differed
+MEASURED = {50: 0.993, 200: 0.890, 1_000: 0.766, 5_000: 0.252, 20_000: 0.074}
+ELSEWHERE = [0.96, 0.82, 0.78, 0.33, 0.09]
 
 
 def check(values):
@@ -36,11 +38,12 @@ def test_held_out_are_samples_enough_to_see_a_hundredth(size, fresh, monkeypatch
 
 @pytest.mark.slow
 def test_the_values_at_width_32_in_100_dimensions():
-    """The mean over seeds: measured before, by another training of D."""
+    """The mean over seeds."""
     of, seeds = NeuralNetGeneralisation(), (1, 2, 3)
     every = [[tuple(of.measure(m, seed).values()) for m in MEASURED] for seed in seeds]
     for found in every:
         check(found)
     trained, held_out = np.mean(every, axis=0).T
-    assert trained == pytest.approx(list(MEASURED.values()), abs=0.1)
+    assert trained == pytest.approx(list(MEASURED.values()), abs=0.03)
+    assert trained == pytest.approx(ELSEWHERE, abs=0.1)
     assert abs(held_out).max() < 0.01

@@ -5,7 +5,9 @@ import pytest
 
 from mixgan_lightning.reproduce.theorems import SmallSupport
 
-MEASURED = {20: 0.996, 100: 0.92, 500: 0.63, 2_000: 0.30, 10_000: 0.09}  # D of width 32, 100 dimensions
+# D of width 32, 100 dimensions: docs/theorems.md, and another implementation's, whose training differed
+MEASURED = {20: 0.995, 100: 0.972, 500: 0.713, 2_000: 0.302, 10_000: 0.073}
+ELSEWHERE = [0.996, 0.92, 0.63, 0.30, 0.09]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -33,8 +35,10 @@ def test_atoms_of_the_generator_are_all_there_is_of_it_and_real_samples_are_new(
 
 @pytest.mark.slow
 def test_the_values_at_width_32_in_100_dimensions():
-    """The mean over seeds: measured before, by another training of D."""
+    """The mean over seeds."""
     of = SmallSupport(widths=(32,))
     every = [[value for n in MEASURED for value in of.measure(n, seed).values()] for seed in (1, 2, 3)]
     assert all(found == sorted(found, reverse=True) for found in every)
-    assert np.mean(every, axis=0) == pytest.approx(list(MEASURED.values()), abs=0.1)
+    mean = np.mean(every, axis=0)
+    assert mean == pytest.approx(list(MEASURED.values()), abs=0.03)
+    assert mean == pytest.approx(ELSEWHERE, abs=0.1)
