@@ -45,7 +45,7 @@ PATIENCE = 240  # seconds, of runs that share two cores with other work
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """Exit code, stdout, stderr and folder of each command, none of which may hang; all at once, since they mostly import."""
+    """Exit code, stdout, stderr and folder of each command, none of which may hang; all at once: they mostly import."""
     environment = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE")}
     environment |= {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
     started = {}
