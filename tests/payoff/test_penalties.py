@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mixgan_lightning import GAN, mix
+from mixgan_lightning.errors import GANError
 from mixgan_lightning.payoff import FullFakes, Pairs, SplitFakes, Way
 from mixgan_lightning.payoff.comparison import Comparison
 from mixgan_lightning.penalties import R1, GradientPenalty, GradientTerm, Penalty
@@ -148,6 +149,18 @@ def test_a_method_that_gives_none_adds_nothing(toy):
     pairs = Pairs(model.gan, model.generators, model.discriminators, FullFakes())
     batch, thirds = torch.randn(8, 2, dtype=torch.float64), torch.full((3,), 1 / 3).double()
     assert pairs.penalty(batch, thirds, thirds) == 0
+
+
+class OfEachSample(GAN):
+    def penalty(self, discriminator, real, fake):
+        return discriminator(real).square()
+
+
+def test_a_penalty_is_one_number(toy):
+    model = mix(toy(OfEachSample), 3)
+    pairs = Pairs(model.gan, model.generators, model.discriminators, FullFakes())
+    with pytest.raises(GANError, match=r"penalty: expected a scalar tensor, got shape \(8,\); take the mean"):
+        pairs.penalty(torch.randn(8, 2), torch.full((3,), 1 / 3), torch.full((3,), 1 / 3))
 
 
 class OverAll(GradientTerm):

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mixgan_lightning.errors import ConfigurationError, DataError, GANError
+from mixgan_lightning.errors import ConfigurationError, DataError
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.dealing import deal
 from mixgan_lightning.payoff.fakes import Fakes, equal_parts, neighbours
 from mixgan_lightning.payoff.hands import Hand, Hands, Scores, by_generator
 from mixgan_lightning.payoff.penalties import at_once, depends_on_fakes, gradient_term, one_by_one
-from mixgan_lightning.payoff.rules import is_default, is_ours, needs_batch
+from mixgan_lightning.payoff.rules import is_default, is_ours, needs_batch, scalar
 from mixgan_lightning.payoff.trees import chained, cut, each, part
 from mixgan_lightning.payoff.ways import Evaluation, Forwards, Way
 from mixgan_lightning.scores import adversarial, flattened, widened
@@ -191,7 +191,7 @@ class Pairs:
             return losses
         terms = (self.gan.generator_auxiliary(hand.fakes, hand.latents, hand.batch) for hand in hands)
         rows = zip(losses, terms, strict=True)
-        return torch.stack([row if term is None else row + _scalar("generator_auxiliary", term) for row, term in rows])
+        return torch.stack([row if term is None else row + scalar("generator_auxiliary", term) for row, term in rows])
 
     def _judge(self, given: Sequence[Forwards]) -> Any:
         """What all discriminators give for some batches of images, row after row: a tree of (Tv, rows, …)."""
@@ -247,18 +247,10 @@ class Pairs:
     def _pair_by_pair(self, rule: str, pair: Callable[[Any, int], Any], held: Iterable[Any]) -> Tensor:
         """A rule of the user's: ``pair(what G_i holds, j)`` for every i and j, (Tu, Tv)."""
         tv = range(len(self.discriminators))
-        return torch.stack([torch.stack([_scalar(rule, pair(of_i, j)) for j in tv]) for of_i in held])
+        return torch.stack([torch.stack([scalar(rule, pair(of_i, j)) for j in tv]) for of_i in held])
 
 
 def _matrix(losses: Iterable[Tensor]) -> Tensor:
     """Losses (Tv, generators), group by group, as (Tu, Tv)."""
     found = list(losses)
     return (found[0] if len(found) == 1 else torch.cat(found, dim=1)).T
-
-
-def _scalar(rule: str, loss: Any) -> Tensor:
-    """The loss of one pair, if it is one number."""
-    if not isinstance(loss, Tensor) or loss.ndim:
-        got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-        raise GANError(f"{rule}: expected a scalar tensor, got {got}; take the mean over the samples")
-    return loss

@@ -11,7 +11,7 @@ from torch import Tensor
 from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.payoff.calls import Rule
-from mixgan_lightning.payoff.rules import is_default, needs_batch
+from mixgan_lightning.payoff.rules import is_default, needs_batch, scalar
 from mixgan_lightning.payoff.trees import each
 from mixgan_lightning.payoff.ways import Evaluation
 from mixgan_lightning.penalties import GradientTerm, Score
@@ -22,7 +22,7 @@ Critic = Callable[[Any], Score]  # a discriminator -> its scores of images, labe
 
 def depends_on_fakes(gan: GAN) -> bool:
     """Whether a discriminator's penalty differs from one generator's fakes to the next."""
-    return gan.smoothness.of_fakes or not is_default(gan, "penalty")
+    return getattr(gan.smoothness, "of_fakes", True) or not is_default(gan, "penalty")
 
 
 def gradient_term(gan: GAN) -> GradientTerm | None:
@@ -37,7 +37,7 @@ def one_by_one(gan: GAN, discriminators: Mixture, critic: Critic, real: Tensor, 
 
     def penalty(score: Score, fake: Tensor) -> Tensor:
         term = gan.penalty(score, real, fake)
-        return real.new_zeros(()) if term is None else term
+        return real.new_zeros(()) if term is None else scalar("penalty", term)
 
     return torch.stack([torch.stack([penalty(critic(d), fake) for fake in fakes]) for d in discriminators], dim=1)
 

@@ -1,8 +1,13 @@
-"""Which rules of a GAN are the package's own, and so can be played on many samples and pairs at once."""
+"""Which rules of a GAN are the package's own, and so can be played on many pairs at once; what the others give."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch import Tensor
+
 from mixgan_lightning import objectives
+from mixgan_lightning.errors import GANError
 from mixgan_lightning.gan import GAN
 
 
@@ -19,3 +24,15 @@ def is_ours(gan: GAN, rule: str) -> bool:
 def needs_batch(gan: GAN, method: str) -> bool:
     """Whether what the GAN makes of latents (``generate``) or images (``score``) depends on the batch beside them."""
     return gan.num_classes is not None or not (is_default(gan, method) and is_default(gan, "labels"))
+
+
+def scalar(rule: str, loss: Any) -> Tensor:
+    """What a rule gave for one pair, if it is one number.
+
+    Raises:
+        GANError: otherwise.
+    """
+    if not isinstance(loss, Tensor) or loss.ndim:
+        got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise GANError(f"{rule}: expected a scalar tensor, got {got}; take the mean over the samples")
+    return loss
