@@ -168,6 +168,13 @@ def test_what_is_of_a_checkpoint_is_refused_of_a_folder(mixgan_evaluate):
         )
 
 
+@pytest.mark.parametrize("option", ["duality_gap=50", "also=5", "also.birthday=5"])
+def test_a_number_in_the_place_of_options_is_told_so(option, digits, mixgan_evaluate):
+    ran = mixgan_evaluate(f"ckpt_path={digits}", option)
+    name = option.partition("=")[0]
+    assert ran.err == f"mixgan-evaluate: {option}: expected options of its own, {name}.NAME=…; --help lists them\n"
+
+
 def test_a_duality_gap_that_cannot_be_costs_no_scoring(digits, mixgan_evaluate, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "_rows", lambda *_: pytest.fail("it was scored"))
     ran = mixgan_evaluate(f"ckpt_path={digits}", "duality_gap.steps=5", "duality_gap.num_samples=0")

@@ -195,7 +195,8 @@ def test_a_run_that_is_over_is_not_trained_again(train, tmp_path):
     before = {path: path.read_bytes() for path in files}
     ran = train("run", *RING, "ckpt_path=last")
     assert ran.code == 0
-    assert f"nothing is left to train: {EPOCHS} epochs are done; set trainer.max_epochs above that to go on" in ran.out
+    line = f"nothing is left to train: {EPOCHS} epochs are done, results in run/results.json; set trainer.max_epochs"
+    assert line in ran.out
     assert {path: path.read_bytes() for path in before} == before
     assert not list((tmp_path / "run").glob("*before*"))
 

@@ -112,6 +112,12 @@ def test_copies_among_the_real_samples_do_not_make_the_threshold_0():
         near_duplicate_distance(torch.ones(30, 8))
 
 
+def test_eight_bit_images_are_compared_as_numbers():
+    images = torch.randint(256, (40, 1, 4, 4), dtype=torch.uint8)
+    assert birthday_support(images[torch.arange(80) % 40], 0.0).pairs == 40
+    assert near_duplicate_distance(images) == near_duplicate_distance(images.float())
+
+
 def test_of_few_samples_only_pairs_are_shown():
     found = birthday_support(torch.arange(4.0)[:, None], 0.5, confidence=0.5)
     assert len(found.closest) == 6

@@ -418,6 +418,19 @@ def test_data_are_taken_in_the_models_precision(ring):
     assert duality_gap(model.float(), ring.double(), steps=2).gap > 0
 
 
+def test_it_may_be_measured_in_inference_mode(ring):
+    model = mix(points_gan, 2)
+    expected = duality_gap(model, ring, steps=2)
+    with torch.inference_mode():
+        assert duality_gap(model, ring.clone(), steps=2) == expected
+
+
+@pytest.mark.parametrize("wrap", [torch.utils.data.TensorDataset, torch.utils.data.DataLoader, torch.Tensor.numpy])
+def test_data_are_one_batch(wrap, ring):
+    with pytest.raises(DataError, match="expected real samples as one batch of the GAN, a tensor or"):
+        duality_gap(mix(points_gan, 2), wrap(ring))
+
+
 def test_data_of_another_shape_are_refused(ring):
     with pytest.raises(DataError, match=r"expected real samples of shape \(2,\), as the generators draw, got \(3,\)"):
         duality_gap(mix(points_gan, 2), torch.randn(40, 3))

@@ -181,6 +181,15 @@ def test_it_can_be_traced_and_exported_for_any_number_of_rows(model):
     assert torch.equal(traced(*others), network(*others))
 
 
+def test_a_choice_that_is_no_number_makes_a_sample_that_is_none(model):
+    latents = torch.randn(2, model.gan.latent_dim)
+    assert fold(model)(torch.tensor([math.nan, 0.3]), latents).isnan().any(1).tolist() == [True, False]
+
+
+def test_no_mass_is_more_than_all(model):
+    assert fold(model, delta=10.0).wrong_mass == 1
+
+
 def test_a_number_for_each_latent_is_wanted(model):
     network = fold(model)
     with pytest.raises(ConfigurationError, match="h0: expected a number for each of 5 latents, got 1"):

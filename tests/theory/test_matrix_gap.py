@@ -74,3 +74,9 @@ def test_half_of_it_is_the_epsilon_of_definition_3(w_v):
         bool(((best_v <= values + e) & (best_u >= values - e)).any()) for e in (epsilon + 1e-3, epsilon - 1e-3)
     ]
     assert is_equilibrium == [True, False]
+
+
+def test_lists_and_arrays_are_matrices_too():
+    payoff, uniform = ROCK_PAPER_SCISSORS.tolist(), [1 / 3] * 3
+    assert float(matrix_gap(payoff, uniform, uniform)) == pytest.approx(0, abs=1e-15)
+    assert nash_weights(payoff).value == nash_weights(ROCK_PAPER_SCISSORS.numpy()).value == pytest.approx(0, abs=1e-12)

@@ -92,5 +92,6 @@ class DualityGap(Occasional):
             log_names.BEST_DISCRIMINATOR: self.latest.best_discriminator,
             log_names.BEST_GENERATOR: self.latest.best_generator,
         }
+        module.print(f"duality gap {self.latest.gap:.3g}, of which the components reach {self.latest.matrix_gap:.3g}")
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
         log_values(trainer, module, values)

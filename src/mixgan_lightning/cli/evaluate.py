@@ -45,11 +45,22 @@ def evaluate(config: DictConfig) -> None:
         raise ConfigurationError(f"expected ckpt_path=FILE (a mixture's checkpoint) or images=DIR (images), got {came}")
     if config.n is not None:
         check_count("n", config.n)
+    _check_groups(config)
     device = device_of(config.device)
     outcome = _of_folder(config, device) if config.ckpt_path is None else _of_checkpoint(config, device)
     outcome.save(Path(config.out))
     outcome.show()
     print(f"written to {config.out}.md and {config.out}.json")
+
+
+def _check_groups(config: DictConfig) -> None:
+    """Options that hold others."""
+    given = {"duality_gap": config.duality_gap} | ({} if config.also is None else {"also": config.also})
+    if isinstance(config.also, DictConfig):
+        given |= {f"also.{name!s}": measure for name, measure in config.also.items() if measure is not None}
+    for name, options in given.items():
+        if not isinstance(options, DictConfig):
+            raise ConfigurationError(f"{name}={options}: expected options of its own, {name}.NAME=…; --help lists them")
 
 
 def _of_checkpoint(config: DictConfig, device: torch.device) -> Outcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from omegaconf import DictConfig
 
 from mixgan_lightning import MixGANModule, checkpoint
@@ -21,7 +23,8 @@ def export(config: DictConfig) -> None:
     ckpt_path, path = config.ckpt_path, check_path(config.out, config.format)
     model = MixGANModule.load_from_checkpoint(ckpt_path, make_gan=plain(config.make_gan), weights=config.weights)
     weights = checkpoint.choose(checkpoint.read(ckpt_path), config.weights)[1]
-    write(model, path, config.format, {"source": str(ckpt_path), "weights": weights})
+    source = "/".join(Path(ckpt_path).parts[-3:])  # RUN/checkpoints/last.ckpt: no path of this machine
+    write(model, path, config.format, {"source": source, "weights": weights})
     print(f"{model.title}, {weights} weights, in {path} ({path.stat().st_size / 1e6:,.1f} MB)")
 
 

@@ -58,7 +58,10 @@ def train(config: DictConfig) -> float | tuple[float, ...] | None:
     goes_on_in_its_folder = config.ckpt_path == "last"
     before = _go_on(config, run_dir)  # before anything is built
     if goes_on_in_its_folder and before.epochs == config.trainer.get("max_epochs") and _results_in(run_dir).exists():
-        _say(f"nothing is left to train: {before.epochs} epochs are done; set trainer.max_epochs above that to go on")
+        _say(
+            f"nothing is left to train: {before.epochs} epochs are done, results in {short(_results_in(run_dir))}; set "
+            "trainer.max_epochs above that to go on"
+        )
         return _returned(config, Results.load(_results_in(run_dir)))
     threads = ALL_THREADS if config.threads is None else check_count("threads", config.threads, MOST_THREADS)
     torch.set_num_threads(threads)

@@ -17,6 +17,8 @@ from mixgan_lightning.gan import GAN
 from mixgan_lightning.mixture_module import MixtureModule
 from mixgan_lightning.theory.fold import chances
 
+DRAWN = 1_000  # rows of latents, of which the description tells how they lie
+
 
 def describe(model: MixtureModule, sampler: TensorSampler | None, about: dict[str, Any]) -> str:
     """The JSON: what the caller says of it, the mixture, and the inputs and outputs of a sampler."""
@@ -57,7 +59,7 @@ def _called(sampler: TensorSampler) -> dict[str, Any]:
     plain = isinstance(gan, GAN) and type(gan).latents is GAN.latents
     laws = (
         "standard normal; chooses the i-th generator, i = 0 … T - 1, where i of the thresholds are below it",
-        "standard normal" if plain else _law(gan),
+        "standard normal" if plain else _law(sampler),
         "classes, drawn by class_weights",
     )
     return {
@@ -69,10 +71,14 @@ def _called(sampler: TensorSampler) -> dict[str, Any]:
     }
 
 
-def _law(gan: Any) -> str:
-    """Of latents of a GAN's own: what its method says of them."""
-    said = (inspect.getdoc(type(gan).latents) or "").partition("\n")[0] if isinstance(gan, GAN) else ""
-    return f"as {type(gan).__name__}.latents draws them" + (f": {said}" if said else "")
+def _law(sampler: TensorSampler) -> str:
+    """Of latents of a GAN's own: what its method says of them, and how they lie."""
+    gan, drawn = sampler.model.gan, sampler.inputs(DRAWN)[1].double()
+    law = "as the user's own step draws them"
+    if isinstance(gan, GAN):
+        said = (inspect.getdoc(type(gan).latents) or "").partition("\n")[0]
+        law = f"as {type(gan).__name__}.latents draws them" + (f": {said}" if said else "")
+    return f"{law}; mean {drawn.mean():.2f}, sd {drawn.std():.2f}, from {drawn.min():.2f} to {drawn.max():.2f}"
 
 
 def _typed(rows: Tensor) -> dict[str, Any]:

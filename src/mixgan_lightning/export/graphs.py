@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from zipfile import ZipFile
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
@@ -18,6 +19,7 @@ from torch import Tensor
 from mixgan_lightning.errors import GANError
 from mixgan_lightning.export.libraries import library
 from mixgan_lightning.export.sampler import TensorSampler
+from mixgan_lightning.theory import FoldedGenerator
 
 KEY = "mixgan.json"  # of the description within a file
 ROWS = 3  # of the example that is traced; what is written takes any number
@@ -30,10 +32,27 @@ def torchscript(sampler: TensorSampler, description: str) -> bytes:
     """``torch.jit.load(path)(h0, latents[, labels])``, in Python or C++."""
     held = io.BytesIO()
     with _following("torch.jit.trace"):
-        traced = torch.jit.trace(sampler.network, sampler.inputs(ROWS), check_trace=False)
+        traced = torch.jit.trace(_alone(sampler.network), sampler.inputs(ROWS), check_trace=False)
         _check(sampler, traced)
         torch.jit.save(traced, held, _extra_files={KEY: description})
     return _without_sources(held)
+
+
+def _alone(network: FoldedGenerator) -> Callable[..., Tensor]:
+    """What is traced: the network; as a function, where it holds a user's LightningModule.
+
+    Tracing asks a module for all its attributes, and a LightningModule without a Trainer refuses some.
+    """
+    if not any(isinstance(part, pl.LightningModule) for part in network.modules()):
+        return network
+
+    def sample(h0: Tensor, latents: Tensor) -> Tensor:
+        return network(h0, latents)
+
+    def conditional(h0: Tensor, latents: Tensor, labels: Tensor) -> Tensor:
+        return network(h0, latents, labels)
+
+    return sample if network.gan is None or network.gan.num_classes is None else conditional
 
 
 def _without_sources(written: io.BytesIO) -> bytes:
@@ -106,10 +125,10 @@ def _following(what: str) -> Iterator[None]:
     except GANError:
         raise
     except Exception as error:  # compilers raise anything
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        reason = str(error).strip().rstrip(".").splitlines() or [type(error).__name__]
         raise GANError(
             f"{what} cannot follow this generator: {reason[0]}; does its forward depend on the values or the number of "
-            "its inputs? (len(latents): write latents.shape[0]); format=safetensors keeps the weights"
+            "its inputs? (len(latents): write latents.shape[0]) Another format may; format=safetensors keeps weights"
         ) from error
 
 

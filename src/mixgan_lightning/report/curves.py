@@ -14,6 +14,7 @@ from mixgan_lightning.report.svg import Drawing, Key, figure, inline, over_image
 GAME: dict[str, dict[str, str]] = {  # title -> line -> log name
     "payoff value": {"wᵤᵀ F wᵥ": log_names.PAYOFF_VALUE},
     "gap of the payoff matrix": {"gap": log_names.PAYOFF_GAP},
+    "duality gap, by best responses": {"gap": log_names.DUALITY_GAP},
     "losses": {"generators": log_names.GENERATOR_LOSS, "discriminators": log_names.DISCRIMINATOR_LOSS},
     "mean scores": {"of fakes": log_names.FAKE_SCORE, "of real images": log_names.REAL_SCORE},
     "gradient norms": {

@@ -193,6 +193,7 @@ def _rows(name: str, samples: Tensor, fewest: int) -> Tensor:
             f"{name}: expected at least {fewest} samples, (N, *shape), got {tuple(samples.shape)}; draw more"
         )
     rows = samples.detach().flatten(1)
+    rows = rows if rows.is_floating_point() else rows.float()  # 8-bit images
     if bad := sum(int((~block.isfinite()).any(1).sum()) for block in rows.split(BLOCK)):
         raise DataError(f"{name}: expected finite samples, got NaN or infinity in {bad} of {len(rows)}")
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -122,12 +123,12 @@ def duality_gap(
     gan = _with_payoff(model)
     check_count("steps", steps)
     check_count("batch_size", batch_size)
-    halves = _halves(gan, data, batch_size)
-    _check_shape(model, halves[0])
     seed_train, seed_held_out = (chunk_seed(check_seed(seed), half) for half in (0, 1))
     game = Game(gan, model.generators, model.discriminators)
     full_precision = torch.autocast(gan.like.device.type, enabled=False)  # whatever the training around it has
     with torch.inference_mode(False), torch.enable_grad(), full_precision:
+        halves = _halves(gan, data, batch_size)
+        _check_shape(model, halves[0])
         generator, discriminator = game.best_responses(halves[0], steps, seed_train)
         best_discriminator = game.value(halves[1], seed_held_out, discriminator=discriminator)
         best_generator = game.value(halves[1], seed_held_out, generator=generator)
@@ -173,6 +174,11 @@ def _check_shape(model: HasGame, sample: Sample) -> None:
 
 def _halves(gan: GAN, data: Any, batch_size: int) -> list[Sample]:
     """Every other sample to train on, and those between to measure on, on the model's device."""
+    if not isinstance(data, Tensor | tuple | list | Mapping):
+        raise DataError(
+            "duality_gap: expected real samples as one batch of the GAN, a tensor or (samples, labels), got "
+            f"{type(data).__name__}; of a loader that is next(iter(loader))"
+        )
     n = len(gan.images(data))
     if n < LEAST:
         raise DataError(
@@ -182,6 +188,7 @@ def _halves(gan: GAN, data: Any, batch_size: int) -> list[Sample]:
         if isinstance(leaf, Tensor) and not leaf.isfinite().all():
             raise DataError("duality_gap: expected finite data, got NaN or infinity; clean them")
     like = gan.like
-    there = each(lambda leaf: leaf.detach().to(like if leaf.is_floating_point() else like.device), data)
+    # a copy: one that was made in inference mode can have no gradients
+    there = each(lambda leaf: leaf.detach().clone().to(like if leaf.is_floating_point() else like.device), data)
     parts = [rows_of(there, n, slice(half, None, 2)) for half in (0, 1)]
     return [Sample(part, len(gan.images(part)), batch_size) for part in parts]

@@ -73,7 +73,8 @@ class FoldedGenerator(nn.Module):
         z = thresholds_of(weights)
         self.register_buffer("thresholds", z.to(weights.dtype))
         # φ is convex beyond ±1: at z itself it is not quite the largest of its band
-        self.wrong_mass = self.delta * sum(map(_density, (z.abs() - self.delta / 2).clamp(min=0).tolist()))
+        densities = map(_density, (z.abs() - self.delta / 2).clamp(min=0).tolist())
+        self.wrong_mass = min(1.0, self.delta * sum(densities))
 
     def select(self, h0: Tensor) -> Tensor:
         """x(h₀), (N, T), of h₀ (N,)."""
@@ -98,7 +99,7 @@ class FoldedGenerator(nn.Module):
             if not following and len(made) != len(h0):
                 raise ConfigurationError(f"h0: expected a number for each of {len(made)} latents, got {len(h0)}")
             share = chosen[:, i].reshape(-1, *[1] * (made.ndim - 1)).to(made.dtype)
-            parts.append(torch.where(share > 0, share * made, 0))  # 0 of one not chosen, even where it gives NaN
+            parts.append(torch.where(share == 0, 0, share * made))  # 0 of one not chosen, even where it gives NaN
         return torch.stack(parts).sum(0)
 
     def _made(self, generator: nn.Module, latents: Any, labels: Tensor | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from mixgan_lightning.errors import ConfigurationError
@@ -36,12 +37,12 @@ def matrix_gap(payoff: Tensor, w_u: Tensor, w_v: Tensor) -> Tensor:
         >>> round(float(matrix_gap(F, uniform, uniform)), 6), float(matrix_gap(F, rock, rock))
         (0.0, 2.0)
     """
+    payoff, w_u, w_v = (torch.as_tensor(given).cpu().double() for given in (payoff, w_u, w_v))
     shape = (len(w_u), len(w_v))
     if tuple(payoff.shape) != shape:
         raise ConfigurationError(f"payoff: expected {shape} for these weights, got {tuple(payoff.shape)}")
     if not payoff.isfinite().all():
-        raise ConfigurationError("payoff: expected finite numbers, got NaN or infinity; the training has diverged")
-    payoff, w_u, w_v = (given.cpu().double() for given in (payoff, w_u, w_v))
+        raise ConfigurationError("payoff: expected finite numbers, got NaN or infinity (a training that has diverged?)")
     for name, w in (("w_u", w_u), ("w_v", w_v)):
         if not (w >= 0).all() or not abs(float(w.detach().sum()) - 1) < ROUNDING:
             raise ConfigurationError(f"{name}: expected weights of at least 0 and of sum 1, got {w.tolist()}")

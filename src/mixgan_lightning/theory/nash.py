@@ -34,8 +34,9 @@ def nash_weights(payoff: Tensor) -> NashWeights:
         (w_u^T F)_j \le V \;\; \forall j, \quad w_u \ge 0, \quad \sum_i w_{ui} = 1
 
     a linear programme, whose dual gives w_v. Of the game between these networks that is exact, up to rounding:
-    ``matrix_gap(F, w_u, w_v)`` is 0. Where several pairs of weights are equilibria it is one of them, most often one
-    that leaves components out; all have the same value. Equal payoffs everywhere: uniform weights.
+    ``matrix_gap(F, w_u, w_v)`` is 0, to 1e-9 of the range of the payoffs. Where several pairs of weights are equilibria
+    it is one of them, most often one that leaves components out; all have the same value. Equal payoffs everywhere:
+    uniform weights.
 
     Args:
         payoff: F, (Tu, Tv), of any device and dtype; generators (rows) minimise it, discriminators maximise.
@@ -50,10 +51,11 @@ def nash_weights(payoff: Tensor) -> NashWeights:
         >>> [round(w, 4) for w in w_u.tolist()], round(abs(value), 6)
         ([0.3333, 0.3333, 0.3333], 0.0)
     """
+    payoff = torch.as_tensor(payoff)
     if payoff.ndim != 2 or not payoff.numel():
         raise ConfigurationError(f"payoff: expected a matrix (Tu, Tv), got shape {tuple(payoff.shape)}")
     if not payoff.isfinite().all():
-        raise ConfigurationError("payoff: expected finite numbers, got NaN or infinity; the training has diverged")
+        raise ConfigurationError("payoff: expected finite numbers, got NaN or infinity (a training that has diverged?)")
     matrix = payoff.detach().cpu().double().numpy()
     w_u, w_v = _solved(_scaled(matrix))
     return NashWeights(torch.from_numpy(w_u), torch.from_numpy(w_v), float(w_u @ matrix @ w_v))
