@@ -143,6 +143,24 @@ def test_a_training_goes_on_with_the_weights_that_it_had_and_solves_again(fit, t
     assert torch.allclose(seen.weights[2][0], 0.5 * solution.w_u + 0.5 / 3, atol=1e-6)
 
 
+@pytest.mark.parametrize(("first", "then"), [("learned", "uniform"), ("nash", "learned"), ("learned", "nash")])
+def test_a_training_does_not_go_on_with_another_weighting(first, then, fit, toy, tmp_path):
+    """Its optimisers hold α's learning rate, so the weights would be neither."""
+    fit(mix(toy(), 2, weighting=first), DATA).save_checkpoint(tmp_path / "a.ckpt")
+    said = f"weighting: the checkpoint's training had {first.title()}, this one has {then.title()}"
+    with pytest.raises(CheckpointError, match=said):
+        fit(mix(toy(), 2, weighting=then), DATA, ckpt_path=tmp_path / "a.ckpt", max_epochs=2)
+    same = fit(mix(toy(), 2, weighting=first), DATA, ckpt_path=tmp_path / "a.ckpt", max_epochs=2)
+    assert same.current_epoch == 2
+
+
+def test_a_training_does_not_go_on_with_another_learning_rate_of_the_weights(fit, toy, tmp_path):
+    fit(mix(toy(), 2), DATA).save_checkpoint(tmp_path / "a.ckpt")
+    other = mix(toy(), 2, log_probability_lr=0.5)
+    with pytest.raises(CheckpointError, match=r"log_probability_lr: .* training had None, this one has 0\.5"):
+        fit(other, DATA, ckpt_path=tmp_path / "a.ckpt", max_epochs=2)
+
+
 def test_a_checkpoint_may_not_name_any_code_as_a_weighting(fit, toy, tmp_path):
     _, trainer = trained(fit, toy)
     trainer.save_checkpoint(tmp_path / "a.ckpt")

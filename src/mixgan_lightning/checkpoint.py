@@ -85,5 +85,29 @@ def check_state(module: nn.Module, state: Mapping[str, Any]) -> None:
     )
 
 
+def check_weighting(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Whether a training goes on with the mixture weights learnt, or not, as they were.
+
+    The optimisers' state holds the learning rate of the log-probabilities, so another choice would be half of each.
+
+    Args:
+        saved, own: the hyperparameters of the checkpoint and of the model.
+
+    Raises:
+        CheckpointError: naming the two.
+    """
+    for option, said in (("weighting", _kind), ("log_probability_lr", str)):
+        if option in saved and said(saved[option]) != said(own[option]):
+            raise CheckpointError(
+                f"{option}: the checkpoint's training had {said(saved[option])}, this one has {said(own[option])}; "
+                f"go on with the same (mixture.{option}=…), or begin a training of its own"
+            )
+
+
+def _kind(config: Any) -> str:
+    """Of an object's config, the class."""
+    return str(config["_target_"]).rpartition(".")[2] if isinstance(config, Mapping) else str(config)
+
+
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -329,6 +329,8 @@ class MixGANModule(MixtureModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint fits, and go on from it."""
         super().on_load_checkpoint(checkpoint)
+        if self._trainer is not None and self._trainer.state.fn == "fit":
+            checkpoints.check_weighting(checkpoint["hyper_parameters"], self.hparams)
         self._evaluation.load(checkpoint[checkpoints.KEY].get("evaluation"), self.generators, self.discriminators)
         if self.replay is not None:
             self.replay.load(checkpoint, checkpoint[checkpoints.KEY]["hosts"])

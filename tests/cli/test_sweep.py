@@ -191,9 +191,10 @@ def test_several_objectives_are_returned_in_their_order(mixgan_train, tmp_path):
 
 def test_the_table_fits_into_80_columns(mixgan_train, tmp_path):
     mixgan_train("-m", "experiment=digits/plain,digits/plain_equal_parameters", "seed=1,2", *TINY)
-    console = Console(width=80, record=True, file=io.StringIO())
+    console = Console(width=80, record=True, file=io.StringIO(), markup=False)  # as the command's
     console.print(table(summarise(tmp_path / "sweep")))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     text = "".join(line.split("│")[1].strip() for line in lines if line.startswith("│"))
     assert text == "digits/plaindigits/plain_equal_parametersreal data"  # folded, not cut
+    assert "[bold]" not in "".join(lines)

@@ -285,6 +285,19 @@ def test_a_generator_of_little_weight_is_checked_as_well(tmp_path):
         export(model, tmp_path / "sampler.pt")
 
 
+@pytest.mark.parametrize(
+    ("said", "law"), [(None, "as Own.latents draws them; mean"), ("h ~ U.", "as Own.latents draws them: h ~ U.; mean")]
+)
+def test_a_law_is_what_the_gans_own_method_says_and_not_the_one_it_overrides(said, law, tmp_path):
+    class Own(GAN):
+        def latents(self, n, batch):
+            return torch.rand(n, 4)
+
+    Own.latents.__doc__ = said
+    export(points(nn.Linear, Own), tmp_path / "sampler.pt")
+    assert json.loads((tmp_path / "sampler.pt.json").read_text("utf-8"))["inputs"][1]["law"].startswith(law)
+
+
 class TheirGAN(pl.LightningModule):
     """Unmodified: a latent of its own law, and attributes that a LightningModule refuses without a Trainer."""
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from mixgan_lightning import GAN, mix
-from mixgan_lightning.errors import ConfigurationError, SamplingError
+from mixgan_lightning.errors import ConfigurationError, GANError, SamplingError
 from mixgan_lightning.gan import Conditions
-from mixgan_lightning.theory import FoldedGenerator, fold
+from mixgan_lightning.theory import FoldedGenerator, duality_gap, fold
 from mixgan_lightning.theory.fold import thresholds_of
 
 WEIGHTS = [0.5, 0.3, 0.15, 0.05]
@@ -184,6 +184,13 @@ def test_it_can_be_traced_and_exported_for_any_number_of_rows(model):
 def test_a_choice_that_is_no_number_makes_a_sample_that_is_none(model):
     latents = torch.randn(2, model.gan.latent_dim)
     assert fold(model)(torch.tensor([math.nan, 0.3]), latents).isnan().any(1).tolist() == [True, False]
+
+
+def test_one_gan_is_no_mixture(toy):
+    with pytest.raises(GANError, match=r"fold: expected a mixture, such as mix\(make_gan, size=1\), got GAN"):
+        fold(toy()())
+    with pytest.raises(GANError, match="expected a mixture, got one GAN"):
+        duality_gap(toy()(), torch.randn(8, 2))
 
 
 def test_no_mass_is_more_than_all(model):

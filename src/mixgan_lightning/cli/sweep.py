@@ -11,8 +11,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from mixgan_lightning import log_names
 from mixgan_lightning.cli.report import written
@@ -78,7 +78,7 @@ def table(summary: Summary) -> Table:
     """A row for each config: mean ± sd over its seeds, the best value of each column bold."""
     shown = Table(title=f"sweep of {sum(len(row.runs) for row in summary.rows)} runs", title_justify="left")
     for option in summary.options:
-        shown.add_column(escape(option.rpartition(".")[2]), overflow="fold")
+        shown.add_column(Text(option.rpartition(".")[2]), overflow="fold")
     shown.add_column("seeds", justify="right")
     names = summary.names[:3]  # what fits beside the options
     for name in names:
@@ -86,7 +86,7 @@ def table(summary: Summary) -> Table:
     shown.add_column("CPU s", justify="right")
     columns = [_column(summary, name) for name in names]
     for k, row in enumerate(summary.rows):
-        options = [escape(brief(row.options.get(option, MISSING))) for option in summary.options]
+        options = [Text(brief(row.options.get(option, MISSING))) for option in summary.options]
         seconds = MISSING if row.cpu_seconds is None else brief_number(row.cpu_seconds)
         shown.add_row(*options, str(len(row.finished)), *(column[k] for column in columns), seconds)
     if summary.real:
@@ -96,9 +96,9 @@ def table(summary: Summary) -> Table:
     return shown
 
 
-def _column(summary: Summary, name: str) -> list[str]:
+def _column(summary: Summary, name: str) -> list[Text]:
     measured = [row for row in summary.rows if name in row.values]
     texts = dict(zip(map(id, measured), spreads([row.values[name] for row in measured]), strict=True))
     best = summary.best(name)
     said = (texts.get(id(row), MISSING) for row in summary.rows)
-    return [f"[bold]{text}[/]" if row is best else text for row, text in zip(summary.rows, said, strict=True)]
+    return [Text(text, "bold" if row is best else "") for row, text in zip(summary.rows, said, strict=True)]

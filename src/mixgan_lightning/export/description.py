@@ -76,7 +76,7 @@ def _law(sampler: TensorSampler) -> str:
     gan, drawn = sampler.model.gan, sampler.inputs(DRAWN)[1].double()
     law = "as the user's own step draws them"
     if isinstance(gan, GAN):
-        said = (inspect.getdoc(type(gan).latents) or "").partition("\n")[0]
+        said = inspect.cleandoc(type(gan).latents.__doc__ or "").partition("\n")[0]  # not the overridden method's
         law = f"as {type(gan).__name__}.latents draws them" + (f": {said}" if said else "")
     return f"{law}; mean {drawn.mean():.2f}, sd {drawn.std():.2f}, from {drawn.min():.2f} to {drawn.max():.2f}"
 

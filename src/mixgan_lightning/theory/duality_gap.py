@@ -155,6 +155,8 @@ def duality_gap(
 
 
 def _with_payoff(model: HasGame) -> GAN:
+    if isinstance(model, GAN):
+        raise GANError("duality_gap: expected a mixture, got one GAN; mix(make_gan, size=1) makes it a mixture of one")
     if not getattr(model, "has_payoff", False) or not isinstance(model.gan, GAN):
         raise GANError(
             f"duality_gap: {type(model).__name__} has no payoff: an unmodified GAN, or losses of one's own, keep their "

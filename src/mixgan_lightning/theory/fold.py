@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mixgan_lightning.copies import copied
-from mixgan_lightning.errors import ConfigurationError, SamplingError
+from mixgan_lightning.errors import ConfigurationError, GANError, SamplingError
 from mixgan_lightning.gan import GAN, Conditions
 from mixgan_lightning.mixture import Mixture
 from mixgan_lightning.options import check_not_negative
@@ -123,6 +123,7 @@ def fold(model: Mixed, delta: float = 1e-3) -> FoldedGenerator:
         ``network(h0, latents, labels=None)`` -> samples (N, *sample shape), with ``wrong_mass``.
 
     Raises:
+        GANError: what is no mixture.
         SamplingError: an unmodified GAN whose samples are no function of latents: its generator draws them itself, or
             several networks work together; or one that has not seen a batch yet.
         ConfigurationError: a negative delta.
@@ -134,6 +135,8 @@ def fold(model: Mixed, delta: float = 1e-3) -> FoldedGenerator:
         >>> network(torch.randn(64), torch.randn(64, 100)).shape, round(network.wrong_mass, 5)
         (torch.Size([64, 2]), 0.00073)
     """
+    if not hasattr(model, "generators"):
+        raise GANError(f"fold: expected a mixture, such as mix(make_gan, size=1), got {type(model).__name__}")
     if not model.gan.takes_latents:
         raise SamplingError(
             "samples of this GAN are no function of latents that one network is given: it draws them itself, or "
