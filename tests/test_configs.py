@@ -406,7 +406,14 @@ PAPERS_OWN = re.compile(r"paper/\w+")  # that the user must have: tests/test_pap
 EXPERIMENTS = [name for name in alternatives("experiment") if not PAPERS_OWN.fullmatch(name)]
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+# of these, digits' own stand for the others in a quick run: they differ in size and length alone
+ALIKE = re.compile(
+    r"(ring|grid|stacked_digits)/(mix(3|10)(_full)?|mix5_(uniform|nash)|plain_equal_\w+|independent5)|digits/mix20"
+)
+TWO_STEPS = [pytest.param(name, marks=[pytest.mark.slow] * bool(ALIKE.fullmatch(name))) for name in EXPERIMENTS]
+
+
+@pytest.mark.parametrize("name", TWO_STEPS)
 def test_every_experiment_runs_two_steps(name, composed, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("mixgan_lightning.gans.encoding.STEPS", 2)  # of SGAN's encoder
     options = [*TINY, *FEWER * name.startswith("stacked_digits/"), *BRIEFLY * ("figure5" in name)]

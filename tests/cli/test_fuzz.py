@@ -132,7 +132,7 @@ def empty(folder):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-@pytest.mark.parametrize("examples", [40, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("examples", [25, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_any_override_runs_or_ends_in_one_line(examples, alone, tiny_train, tmp_path):
     @settings(OPTIONS, max_examples=examples)
     @given(words=command_lines())

@@ -81,7 +81,7 @@ def launched(world, folder, other):
     return [Found(torch.load(folder / f"{rank}.pt")) for rank in range(world)]
 
 
-@pytest.fixture(params=[2, 3], ids="{} processes".format, scope="session")
+@pytest.fixture(params=[pytest.param(2, marks=pytest.mark.slow), 3], ids="{} processes".format, scope="session")
 def world(request):
     return request.param
 
