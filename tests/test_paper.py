@@ -120,7 +120,7 @@ OVERRIDES = [  # narrow networks, few samples; the files are tiny
     *("gan.generator.width=4", "gan.discriminator.width=4", "evaluate_every_n_epochs=1"),
 ]
 SCORED = ("figure4_inception_curve", "table1_wgan")  # with the Inception network, which takes its time
-LARGE = ("figure4_inception_curve", "mix10_sngan")  # as a whole class of others here, and longest
+LARGE = ("figure4_inception_curve", "mix10_sngan", "table1_mix_dcgan")  # as a whole class of others here, and longest
 WHOLE = [
     pytest.param(path.stem, marks=pytest.mark.slow if path.stem in LARGE else ())
     for path in sorted(PAPER.glob("*.yaml"))

@@ -7,7 +7,7 @@ import torch
 from mixgan_lightning import mix
 from mixgan_lightning.callbacks import Stopwatch
 
-NAP = 0.2  # seconds
+NAP = 0.5  # seconds
 
 
 class Napping(pl.Callback):
