@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -46,19 +47,19 @@ class WeightClipping(Penalty):
             parameter.clamp_(-self.limit, self.limit)
 
 
-class GradientTerm(Penalty):
+class GradientTerm(Penalty, ABC):
     """A term of the critic's gradient by its inputs: of vectorised discriminators all gradients are taken at once.
 
     To add one: a subclass here that overrides ``points`` and ``of_gradients``, and not ``loss``.
     """
 
+    @abstractmethod
     def points(self, real: Tensor, fake: Tensor) -> Tensor:
         """Where the gradient is taken: images, (N, *sample shape)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def of_gradients(self, gradients: Tensor) -> Tensor:
         """The term of ∇_x s(x), each sample's flattened: (…, N, d) -> (…)."""
-        raise NotImplementedError
 
     def loss(self, score: Score, real: Tensor, fake: Tensor) -> Tensor:
         points = self.points(real, fake).detach().requires_grad_()

@@ -46,13 +46,10 @@ def _alone(network: FoldedGenerator) -> Callable[..., Tensor]:
     if not any(isinstance(part, pl.LightningModule) for part in network.modules()):
         return network
 
-    def sample(h0: Tensor, latents: Tensor) -> Tensor:
-        return network(h0, latents)
+    def sample(*inputs: Tensor) -> Tensor:
+        return network(*inputs)
 
-    def conditional(h0: Tensor, latents: Tensor, labels: Tensor) -> Tensor:
-        return network(h0, latents, labels)
-
-    return sample if network.gan is None or network.gan.num_classes is None else conditional
+    return sample
 
 
 def _without_sources(written: io.BytesIO) -> bytes:
@@ -109,7 +106,7 @@ def _program(sampler: TensorSampler) -> torch.export.ExportedProgram:
 
 
 def _forget_sources(program: torch.export.ExportedProgram) -> None:
-    """The same of a program."""
+    """No paths and lines of the code on this machine, as `_without_sources` of TorchScript."""
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)

@@ -81,7 +81,7 @@ def birthday_support(samples: Tensor, threshold: float, confidence: float = 0.95
     """
     _check_options(threshold, confidence)
     rows, s = _rows("samples", samples, fewest_samples(confidence)), len(samples)
-    reach = threshold + ROUNDING * float(rows.norm(dim=1).max())
+    reach = threshold + _rounding(rows)
     partners = torch.zeros(s, dtype=torch.float64, device=rows.device)
     places, distances = torch.empty(0, 2, dtype=torch.int64), torch.empty(0, dtype=torch.float64)
     for first, second, block in _blocks(rows):
@@ -119,10 +119,10 @@ def near_duplicate_distance(real: Tensor, quantile: float = 0.01) -> float:
     if not 0 <= quantile <= 1:
         raise ConfigurationError(f"quantile: expected a number in 0 … 1, got {quantile!r}")
     rows = _rows("real", real, 2)
-    copy = ROUNDING * float(rows.norm(dim=1).max())
+    copies = _rounding(rows)  # are no farther apart
     nearest = torch.full((len(rows),), math.inf, dtype=torch.float64, device=rows.device)
     for first, second, block in _blocks(rows):
-        block.masked_fill_(block <= copy, math.inf)
+        block.masked_fill_(block <= copies, math.inf)
         for start, to_others in ((first, block.amin(1)), (second, block.amin(0))):
             mine = nearest[start : start + len(to_others)]
             torch.minimum(mine, to_others, out=mine)
@@ -184,6 +184,11 @@ def _blocks(rows: Tensor) -> Iterator[tuple[int, int, Tensor]]:
             if i == j:
                 block.masked_fill_(torch.ones_like(block, dtype=torch.bool).tril(), math.inf)
             yield i, j, block
+
+
+def _rounding(rows: Tensor) -> float:
+    """What a distance between two of the rows may be off by."""
+    return ROUNDING * float(rows.norm(dim=1).max())
 
 
 def _rows(name: str, samples: Tensor, fewest: int) -> Tensor:
